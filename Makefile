@@ -1,0 +1,68 @@
+# Everything a developer does here; `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+UV ?= uv
+CODE := service $(wildcard workers) tests
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check proof format lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: $(RUN_STAMP) ## set up what is missing, then serve: embedded Valkey, API and worker (Ctrl-C stops it)
+	@exec $(BIN)/bindery up
+
+test: $(DEV_STAMP) ## run the test suite
+	@$(BIN)/python -m pytest
+
+check: $(DEV_STAMP) ## everything CI asks: format, lint, types, import rules, README table, tests
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m service.settings --check README.md
+	@$(BIN)/python -m pytest
+
+proof: $(DEV_STAMP) ## run the long proofs: load, endurance, randomised faults
+	@$(BIN)/python -m pytest -m proof
+
+format: $(DEV_STAMP) ## format the code and mend what the linter can mend
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/python -m service.settings --write README.md
+
+lock: ## resolve the dependencies again and lock them with hashes (needs uv)
+	@$(UV) pip compile $(LOCK) --group build --output-file requirements/run.txt
+	@$(UV) pip compile $(LOCK) --group build --group dev --constraints requirements/run.txt \
+		--output-file requirements/dev.txt
+
+# Universal: one lock for every supported Python, on Linux and macOS. No index address is written down.
+LOCK := pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+clean: ## remove the virtual environment and the caches (never the data in .bindery)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find service $(wildcard workers) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "bindery: no $(PYTHON) here; name one: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "bindery: $$($(PYTHON) --version) is too old, Python 3.11 or later is needed; name one: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# A stamp newer than the lock means that set-up is complete, so a warm start does none of it.
+$(RUN_STAMP): requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "bindery: installing what is locked in $<"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(DEV_STAMP): requirements/dev.txt $(RUN_STAMP)
+	@echo "bindery: installing what is locked in $<"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
