@@ -1,0 +1,80 @@
+"""From the environment to `Settings`, with every fault named at once."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from service.settings import store_url
+from service.settings.faults import Faults
+from service.settings.model import VARIABLES, Settings
+from service.settings.services import ServiceConfig
+from service.settings.services_file import read_services
+
+PREFIX = "BINDERY_"
+LISTEN_FD = "BINDERY_LISTEN_FD"
+"""Not a setting: `bindery up` hands its listening socket to its API processes with it."""
+
+_NAMES = tuple(var.name for var in VARIABLES.values())
+_WITHOUT_VALUE: dict[str, Any] = {"trusted_proxies": (), "api_keys": ()}
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read every setting from `environ`, and the Services from the file it may name.
+
+    Raises:
+        SettingsError: with all faults; no value of a variable is repeated in it.
+    """
+    faults = Faults()
+    _refuse_unknown(environ, faults)
+    values: dict[str, Any] = {}
+    for field, var in VARIABLES.items():
+        given = environ.get(var.name) or var.default
+        values[field] = _WITHOUT_VALUE.get(field)
+        if given is not None:
+            try:
+                values[field] = var.read(given)
+            except ValueError as error:
+                faults.add(var.name, str(error))
+        elif var.required:
+            faults.add(var.name, "must be set")
+    if values["queue_url"] is None and not environ.get("BINDERY_QUEUE_URL"):
+        values["queue_url"] = values["redis_url"]
+        if store_url.is_cluster(values["redis_url"] or ""):
+            faults.add("BINDERY_QUEUE_URL", "must be set, and not to a Cluster, when the store is a Cluster")
+    services = _services(environ, values, faults)
+    faults.raise_if_any()
+    return Settings(services=services, **values)
+
+
+def _services(
+    environ: Mapping[str, str], values: dict[str, Any], faults: Faults
+) -> tuple[ServiceConfig, ...]:
+    if values["services_file"] is not None:
+        for name in ("BINDERY_SERVICE_SID", "BINDERY_CHAT_SERVICE_SID"):
+            if environ.get(name):
+                faults.add(name, "must not be set beside BINDERY_SERVICES_FILE")
+        if any(values[field] is None for field in ("cap_policy", "app_tags")):
+            return ()  # the defaults of the file are at fault themselves
+        return read_services(values["services_file"], values, faults)
+    if not environ.get("BINDERY_SERVICE_SID"):
+        faults.add("BINDERY_SERVICE_SID", "must be set, or BINDERY_SERVICES_FILE")
+    if any(values[field] is None for field in ("service_sid", "cap_policy", "app_tags")):
+        return ()
+    values["chat_service_sid"] = values["chat_service_sid"] or values["service_sid"]
+    only = ServiceConfig(
+        sid=values["service_sid"],
+        chat_sid=values["chat_service_sid"],
+        name="default",
+        cap_policy=values["cap_policy"],
+        jwt_issuer=values["jwt_issuer"],
+        jwt_audience=values["jwt_audience"],
+        app_tags=values["app_tags"],
+    )
+    return (only,)
+
+
+def _refuse_unknown(environ: Mapping[str, str], faults: Faults) -> None:
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in _NAMES and name != LISTEN_FD:
+            nearest = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.0)[0]
+            faults.add(name, f"is unknown; the nearest is {nearest}")
