@@ -1,0 +1,66 @@
+"""One line per request, and the ids that tie it to the jobs it causes.
+
+The line holds the route's template, never the path, the query or a header: those may hold identities and device ids.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = structlog.get_logger("access")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def access_log(app: ASGIApp) -> ASGIApp:
+    """Middleware: takes or makes ``X-Request-ID`` and ``traceparent`` (W3C Trace Context), and logs each answer."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id, traceparent = _ids(scope["headers"])
+        state = scope.setdefault("state", {})
+        state["request_id"], state["traceparent"] = request_id, traceparent
+        status = 0
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await app(scope, receive, note)
+        finally:
+            _log.info(
+                "request",
+                method=scope["method"],
+                route=scope.get("path_template") or "-",
+                status=status,
+                ms=round((time.perf_counter() - started) * 1000, 2),
+                request_id=request_id,
+                trace_id=traceparent[3:35],
+            )
+
+    return middleware
+
+
+def _ids(headers: object) -> tuple[str, str]:
+    request_id = traceparent = None
+    for name, value in headers:  # type: ignore[attr-defined]  # the ASGI type is a Union of iterables
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            request_id = value.decode()
+        elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+            traceparent = value.decode()
+    if request_id is None:
+        request_id = os.urandom(12).hex()
+    return request_id, traceparent or f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"

@@ -1,0 +1,120 @@
+"""The one place where what went wrong becomes an answer.
+
+Native routes answer RFC 9457 problems; every other path the vendor's ``{code, message, more_info, status}``.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from service.api.compatible.errors import error_body, status_of
+from service.domain.errors import (
+    BinderyError,
+    BodyTooLarge,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+
+AnyRequest = Request[object, object, State]
+
+NATIVE = (
+    "/v1/registrations",
+    "/v1/logouts",
+    "/v1/identities",
+    "/v1/lookups",
+    "/livez",
+    "/readyz",
+    "/version",
+    "/schema",
+)
+
+_log = structlog.get_logger(__name__)
+_BY_STATUS: dict[int, type[BinderyError]] = {
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: BodyTooLarge,
+    415: UnsupportedMediaType,
+}
+
+
+class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A problem (RFC 9457). ``type`` names the kind of problem for good; ``field`` what of the input it is about."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+
+
+def problem(error: BinderyError) -> Problem:
+    """The problem that an error is answered with on native routes."""
+    return Problem(
+        type=f"urn:bindery:problem:{error.slug}",
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        field=(error.field or None) if isinstance(error, InvalidInput) else None,
+    )
+
+
+def is_native(path: str) -> bool:
+    """Whether a path is one of ours, or lies beneath one."""
+    return any(path == prefix or path.startswith(prefix + "/") for prefix in NATIVE)
+
+
+def answer(request: AnyRequest, error: BinderyError, extra: dict[str, str] | None = None) -> Response[bytes]:
+    """The response for an error, in the form of the route that was asked."""
+    headers = dict(extra or {})
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    path = request.scope["path"]
+    native = is_native(path)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer, Basic realm="bindery"' if native else 'Basic realm="bindery"'
+    if native:
+        body, status, media_type = (
+            msgspec.json.encode(problem(error)),
+            error.status,
+            "application/problem+json",
+        )
+    else:
+        body, status = msgspec.json.encode(error_body(error, path)), status_of(error)
+        media_type = "application/json; charset=utf-8"
+    return Response(body, status_code=status, headers=headers, media_type=media_type)
+
+
+def on_bindery_error(request: AnyRequest, error: BinderyError) -> Response[bytes]:
+    """An error of our own tree."""
+    return answer(request, error)
+
+
+def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """An error that the framework found: its own words may quote the request, so they are replaced by ours."""
+    kind = _BY_STATUS.get(error.status_code)
+    if kind is not None:
+        allowed = {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
+        return answer(request, kind(), allowed)
+    if error.status_code < 500:
+        return answer(request, _invalid(error))
+    return on_any_error(request, error)
+
+
+def _invalid(error: HTTPException) -> InvalidInput:
+    extra = getattr(error, "extra", None)
+    faults = [f for f in extra if isinstance(f, dict)] if isinstance(extra, list) else []
+    key = str(faults[0].get("key", "")) if faults else ""
+    return InvalidInput(key, "is missing or not valid" if key else "The request could not be read")
+
+
+def on_any_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """What nobody foresaw: logged where it happened, without the values at hand; answered without detail."""
+    _log.error("unhandled_error", error=type(error).__name__, exc_info=error)
+    return answer(request, BinderyError())

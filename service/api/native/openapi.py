@@ -1,0 +1,79 @@
+"""The OpenAPI 3.1 document of the native routes, and its page, whose scripts and styles we serve ourselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import Components, OpenAPIMediaType, Operation, Reference, RequestBody, Schema
+from litestar.openapi.spec.security_scheme import SecurityScheme
+from litestar.router import Router
+from litestar.static_files import create_static_files_router
+
+from service import __version__
+from service.api.native.bodies import LogoutBody, LookupBody, RegistrationBody
+
+BODIES = (RegistrationBody, LogoutBody, LookupBody)
+
+
+def described(body: type[msgspec.Struct]) -> type[Operation]:
+    """An operation that documents the body which its handler reads itself (strictly, which the framework does not)."""
+    content = {"application/json": OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{body.__name__}"))}
+
+    @dataclass
+    class WithBody(Operation):
+        def __post_init__(self) -> None:
+            self.request_body = RequestBody(content=content, required=True)
+
+    return WithBody
+
+
+class _Verbatim(Schema):
+    """A JSON schema as msgspec wrote it."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        super().__init__()
+        self._verbatim = schema
+
+    def to_schema(self) -> dict[str, Any]:
+        return self._verbatim
+
+
+def config() -> OpenAPIConfig:
+    """The OpenAPI settings: the document at ``/schema/openapi.json``, its page at ``/schema``."""
+    _, schemas = msgspec.json.schema_components(BODIES, ref_template="#/components/schemas/{name}")
+    return OpenAPIConfig(
+        title="Bindery",
+        version=__version__,
+        path="/schema",
+        description="Device registrations: which push addresses belong to which identity.",
+        components=Components(
+            schemas={name: _Verbatim(schema) for name, schema in schemas.items()},
+            security_schemes={
+                "app": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                "server": SecurityScheme(type="http", scheme="basic"),
+            },
+        ),
+        security=[{"app": []}, {"server": []}],
+        render_plugins=[
+            SwaggerRenderPlugin(
+                path=["/", "/swagger"],
+                js_url="/schema/assets/swagger-ui-bundle.js",
+                css_url="/schema/assets/swagger-ui.css",
+                standalone_preset_js_url="/schema/assets/swagger-ui-standalone-preset.js",
+                favicon="<link rel='icon' href='/schema/assets/favicon-32x32.png'>",
+            ),
+            JsonRenderPlugin(path="/openapi.json"),
+        ],
+    )
+
+
+def assets() -> Router:
+    """Serves what the page loads, from an installed package."""
+    folder = Path(str(files("swagger_ui") / "static"))
+    return create_static_files_router(path="/schema/assets", directories=[folder], include_in_schema=False)

@@ -1,0 +1,147 @@
+"""``/v1/registrations``: register a device, read what became of it, log it out, turn its push off."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+import msgspec
+from litestar import Response, delete, get, post
+from litestar.params import Parameter
+
+from service.api.auth import App, authenticated
+from service.api.native.bodies import NativeRequest, RegistrationBody, channel_flags, read_body
+from service.api.native.callers import caller_of, service_of, traceparent_of
+from service.api.native.openapi import described
+from service.domain import limits
+from service.domain.errors import Forbidden, InvalidInput
+from service.domain.record import Channel
+from service.store.registrations import Outcome
+from service.usecases import ending, registering
+from service.usecases.service import Service
+from service.usecases.views import PastRegistrationView, RegistrationState, RegistrationView
+
+_decoder = msgspec.json.Decoder(RegistrationBody)
+_WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,4})\"?")
+
+ServiceQuery = Annotated[
+    str | None, Parameter(query="service", description="A Service's SID or name; the first by default")
+]
+
+
+@post("/v1/registrations", guards=[authenticated], operation_class=described(RegistrationBody), status_code=202)
+async def create(request: NativeRequest, service: ServiceQuery = None) -> Response[RegistrationView]:
+    """Register an address for an identity.
+
+    200 if nothing changed, 202 if the change is on its way; with ``Prefer: wait=N`` (at most 10 seconds) 201 once it
+    is applied.
+    """
+    body = await read_body(request, _decoder)
+    found = service_of(request, body.service or service)
+    wait = _wait(request.headers.get("prefer"))
+    outcome, view = await registering.register(
+        found, _request(request, body, found), wait=wait or 0, traceparent=traceparent_of(request)
+    )
+    headers = {"Location": f"/v1/registrations/{view.id}{_scope(request, found)}"}
+    if wait is not None:
+        headers["Preference-Applied"] = f"wait={wait}"
+    return Response(view, status_code=_status(outcome, view, wait), headers=headers)
+
+
+def _status(outcome: Outcome, view: RegistrationView, wait: int | None) -> int:
+    if outcome is Outcome.UNCHANGED:
+        return 200
+    if wait and view.state is RegistrationState.APPLIED:
+        return 201 if outcome is Outcome.ACCEPTED else 200
+    return 202
+
+
+def _wait(prefer: str | None) -> int | None:
+    """Seconds to wait (RFC 7240); a preference that we cannot honour is as if it had not been stated."""
+    for preference in (prefer or "").split(","):
+        if found := _WAIT.fullmatch(preference.partition(";")[0].strip().lower()):
+            seconds = int(found[1])
+            return seconds if seconds <= limits.WAIT_SECONDS else None
+    return None
+
+
+def _request(request: NativeRequest, body: RegistrationBody, service: Service) -> registering.Request:
+    caller = caller_of(request)
+    identity, session, issued_at = body.identity, body.session, None
+    if isinstance(caller, App):
+        _check_app(caller, body, service)
+        identity, session, issued_at = caller.identity, caller.session, caller.issued_at
+    if identity is None:
+        raise InvalidInput("identity", "is required of a server")
+    channels, chat = channel_flags(body.channels), body.chat
+    if chat is not None and not channels & Channel.CHAT:
+        raise InvalidInput("chat", "needs the chat channel")
+    return registering.Request(
+        identity=identity,
+        kind=body.binding_type,
+        address=body.address,
+        device_id=body.device_id,
+        tags=body.tags,
+        credential_sid=body.credential_sid,
+        protocol_version=body.notification_protocol_version,
+        channels=channels,
+        endpoint=chat.endpoint if chat else None,
+        message_types=chat.message_types if chat else None,
+        session=session,
+        issued_at=issued_at,
+    )
+
+
+def _check_app(app: App, body: RegistrationBody, service: Service) -> None:
+    if body.identity is not None and body.identity != app.identity:
+        raise Forbidden("An app registers for the identity of its token")
+    if body.session is not None and body.session != app.session:
+        raise Forbidden("An app registers under the session of its token")
+    if not body.binding_type.push:
+        raise Forbidden("Only servers register messaging addresses")
+    for tag in body.tags:
+        if not any(fnmatchcase(tag, pattern) for pattern in service.config.app_tags):
+            raise Forbidden("tags: only servers may set some of these tags")
+
+
+@get("/v1/registrations/{registration_id:str}", guards=[authenticated])
+async def read(
+    request: NativeRequest, registration_id: str, service: ServiceQuery = None
+) -> RegistrationView | PastRegistrationView:
+    """Read a registration: an app its own, a server any."""
+    found = service_of(request, service)
+    return await registering.find(found, registration_id, _owner(request, found))
+
+
+@delete("/v1/registrations", guards=[authenticated])
+async def delete_by_device(
+    request: NativeRequest,
+    device_id: Annotated[str, Parameter(min_length=1, max_length=limits.DEVICE_ID_LENGTH)],
+    service: ServiceQuery = None,
+) -> None:
+    """Log a device out: the app's own logout. Idempotent; fences what the device was registered with."""
+    found = service_of(request, service)
+    caller = caller_of(request)
+    if not isinstance(caller, App):
+        raise Forbidden("Servers log devices out with POST /v1/logouts")
+    await ending.log_out_device(
+        found, caller.identity, device_id, session=caller.session, traceparent=traceparent_of(request)
+    )
+
+
+@delete("/v1/registrations/{registration_id:str}", guards=[authenticated])
+async def delete_by_id(request: NativeRequest, registration_id: str, service: ServiceQuery = None) -> None:
+    """Turn push off for one registration. Idempotent; not a logout, so that it may register again at once."""
+    found = service_of(request, service)
+    await ending.turn_off(found, registration_id, _owner(request, found), traceparent_of(request))
+
+
+def _owner(request: NativeRequest, service: Service) -> bytes | None:
+    caller = caller_of(request)
+    return service.fingerprints.owner(caller.identity) if isinstance(caller, App) else None
+
+
+def _scope(request: NativeRequest, service: Service) -> str:
+    default: Service = request.app.state.directory.default()
+    return "" if service is default else f"?service={service.sid}"

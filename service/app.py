@@ -1,0 +1,66 @@
+"""The ASGI application: what an API process serves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+from litestar import Litestar
+from litestar.exceptions import HTTPException
+
+from service.api.access_log import access_log
+from service.api.auth import Authenticator
+from service.api.compatible import routers
+from service.api.errors import on_any_error, on_bindery_error, on_http_error
+from service.api.native import handlers, openapi
+from service.bootstrap import runtime
+from service.domain.errors import BinderyError, StoreUnavailable
+from service.domain.limits import BODY_BYTES
+from service.logs import configure
+from service.settings import Settings, load
+
+_log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The application, from given settings or the environment.
+
+    Raises:
+        SettingsError: naming every fault of the environment.
+    """
+    if settings is None:
+        settings = load(os.environ)
+        configure(settings)
+    return Litestar(
+        route_handlers=[*handlers, *routers, openapi.assets()],
+        lifespan=[_lifespan(settings)],
+        middleware=[access_log],
+        exception_handlers={
+            BinderyError: on_bindery_error,
+            HTTPException: on_http_error,
+            Exception: on_any_error,
+        },
+        openapi_config=openapi.config(),
+        request_max_body_size=BODY_BYTES,
+        logging_config=None,
+    )
+
+
+def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with runtime(settings) as running:
+            app.state.settings = settings
+            app.state.runtime = running
+            app.state.directory = running.directory
+            app.state.authenticator = Authenticator(settings)
+            try:
+                await running.open_store()
+            except StoreUnavailable:
+                # Serve all the same: /readyz says so, and the first call after the store's return opens it.
+                _log.warning("store_unreachable_at_start")
+            yield
+
+    return lifespan

@@ -1,0 +1,76 @@
+"""Wiring: from settings to a directory of Services, with everything that runs beneath it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from service.backends import EmbeddedChat, EmbeddedNotify
+from service.domain.fingerprints import derive_key
+from service.domain.limits import CAP, CLOCK_LEEWAY
+from service.queue import JobQueue
+from service.redis import Redis, connect
+from service.settings import ServiceConfig, Settings
+from service.store.ledger import Ledgers
+from service.store.registrations import Registrations
+from service.store.section import Section
+from service.usecases.service import Directory, Service
+
+
+class Runtime(msgspec.Struct, frozen=True):
+    """What a process works with."""
+
+    settings: Settings
+    directory: Directory
+    store: Redis
+    queue_store: Redis
+    queue: JobQueue
+
+    async def open_store(self) -> None:
+        """Check, or make, every Service's part of the store.
+
+        Raises:
+            StoreRefused: another key or a newer schema.
+            StoreUnavailable: no answer yet.
+        """
+        for service in self.directory.services:
+            await service.section.open()
+
+
+@asynccontextmanager
+async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Everything wired, without touching the network: connections are made when first used."""
+    store = connect(settings.redis_url, timeout=settings.redis_timeout)
+    shared = settings.queue_url == settings.redis_url
+    queue_store = store if shared else connect(settings.queue_url, timeout=settings.redis_timeout)
+    queue = JobQueue(queue_store)
+    key = derive_key(settings.secret_key, "fingerprints")
+    services = [_service(settings, config, store, key, queue) for config in settings.services]
+    try:
+        yield Runtime(settings, Directory(services), store, queue_store, queue)
+    finally:
+        await queue.aclose()
+        await store.aclose()
+        if not shared:
+            await queue_store.aclose()
+
+
+def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes, queue: JobQueue) -> Service:
+    section = Section(store, config.sid, key)
+    return Service(
+        config,
+        section,
+        registrations=Registrations(
+            section,
+            cap=CAP,
+            replace_oldest=config.cap_policy == "replace-oldest",
+            fence_seconds=settings.jwt_max_ttl + CLOCK_LEEWAY,
+            events_max=settings.events_max,
+        ),
+        ledgers=Ledgers(section, events_max=settings.events_max),
+        notify=EmbeddedNotify(),
+        chat=EmbeddedChat(),
+        queue=queue,
+    )

@@ -1,0 +1,1 @@
+"""The words and rules of device registration. Pure: the standard library and msgspec, no I/O."""

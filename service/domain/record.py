@@ -1,0 +1,179 @@
+"""The layout of a record: one registration, or one Chat binding, as the store keeps it.
+
+A record is a fixed little-endian header that the store's scripts read, the address, and MessagePack blobs that no
+script opens: the attributes, the extras (what only our own routes know), and, while a change by the same owner is
+pending, the last applied version. ``store/lua/lib/record.lua`` holds the same layout; a test compares the two.
+
+==============  ======  ==============================================================================
+field           bytes   meaning
+==============  ======  ==============================================================================
+layout          1       1
+type            1       number of the binding type
+channels        1       desired: 1 Notify, 2 Chat; 0 once removed, until the removal is applied
+notify, chat    1 + 1   observed state in each channel (`State`)
+attempts        1       failed tries of the pending change
+owner           16      digest of the identity; in hex its User SID
+device          12      digest of the device id (of a Chat binding: of its endpoint); zeros for none
+link            12      key of the Chat binding (of a Chat binding: of its registration); zeros for none
+session         8       digest of the session that registered it; zeros for none
+version         8       grows with every change of the desired state
+generation      8       the version of the last registration: removals do not change it
+nonce           4       the end of the binding's SID
+created         4       seconds since the epoch: when this version was accepted
+updated         4       seconds since the epoch: when it was last applied or changed
+seen            4       seconds since the epoch: when the app last registered it, to the hour
+lengths         3 × 2   of address, attributes and extras
+==============  ======  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum, IntFlag
+
+import msgspec
+
+from service.domain.addresses import BindingType
+from service.domain.sids import BindingSid
+
+HEADER = struct.Struct("<BBBBBB16s12s12s8sQQ4sIIIHHH")
+APPLIED = struct.Struct("<B4sII")
+LAYOUT = 1
+
+
+class Channel(IntFlag):
+    """Where a registration wants to be bound."""
+
+    NOTIFY = 1
+    CHAT = 2
+
+
+class State(IntEnum):
+    """What is known of a backend, against the desired state."""
+
+    NONE = 0
+    PENDING = 1
+    APPLIED = 2
+    FAILED = 3
+    UNKNOWN = 4
+
+
+class Attributes(msgspec.Struct, array_like=True, frozen=True):
+    """What a backend is told of a binding besides its address and type. Fields are only ever appended."""
+
+    identity: str
+    tags: tuple[str, ...] = ()
+    credential_sid: str | None = None
+    protocol_version: str | None = None
+    message_types: tuple[str, ...] | None = None
+
+
+class Extras(msgspec.Struct, array_like=True, frozen=True):
+    """What only the native routes know of a registration. Fields are only ever appended."""
+
+    device_id: str | None = None
+    endpoint: str | None = None
+    message_types: tuple[str, ...] | None = None
+
+
+_encoder = msgspec.msgpack.Encoder()
+encode_blob = _encoder.encode
+decode_attributes = msgspec.msgpack.Decoder(Attributes).decode
+decode_extras = msgspec.msgpack.Decoder(Extras).decode
+NO_EXTRAS = encode_blob(Extras())
+
+
+def pack_address(address: str) -> bytes:
+    """The stored form of a canonical address: lower-case hex digits are kept as the bytes they spell."""
+    try:
+        raw = bytes.fromhex(address)
+    except ValueError:
+        return b"=" + address.encode()
+    return b"#" + raw if raw and raw.hex() == address else b"=" + address.encode()
+
+
+def unpack_address(stored: bytes) -> str:
+    """The canonical address of a stored form."""
+    return stored[1:].hex() if stored[:1] == b"#" else stored[1:].decode()
+
+
+class Visible(msgspec.Struct, frozen=True):
+    """A binding as a backend holds it now: what the Notify and Chat routes show."""
+
+    sid: BindingSid
+    kind: BindingType
+    created: int
+    updated: int
+    attributes: Attributes
+
+
+class Record:
+    """One record, its header taken apart; the blobs are decoded when asked for."""
+
+    __slots__ = (
+        "_raw", "attempts", "channels", "chat", "created", "device", "fingerprint", "generation", "kind", "lengths",
+        "link", "nonce", "notify", "owner", "seen", "session", "updated", "version",
+    )  # fmt: skip
+
+    def __init__(self, fingerprint: bytes, raw: bytes) -> None:
+        (
+            layout, kind, self.channels, self.notify, self.chat, self.attempts, self.owner, self.device, self.link,
+            self.session, self.version, self.generation, self.nonce, self.created, self.updated, self.seen, *lengths,
+        ) = HEADER.unpack_from(raw)  # fmt: skip
+        if layout != LAYOUT:
+            raise ValueError(f"record layout {layout} is not known here")
+        self.fingerprint = fingerprint
+        self.kind = kind
+        self.lengths: list[int] = lengths
+        self._raw = raw
+
+    def _section(self, index: int) -> bytes:
+        start = HEADER.size + sum(self.lengths[:index])
+        return self._raw[start : start + self.lengths[index]]
+
+    @property
+    def type(self) -> BindingType:
+        """The desired binding type."""
+        return BindingType.of(self.kind)
+
+    @property
+    def address(self) -> str:
+        """The canonical address (of a Chat binding: its endpoint)."""
+        return unpack_address(self._section(0))
+
+    @property
+    def attributes(self) -> Attributes:
+        """The desired attributes."""
+        return decode_attributes(self._section(1))
+
+    @property
+    def extras(self) -> Extras:
+        """What only the native routes know."""
+        return decode_extras(self._section(2))
+
+    @property
+    def sid(self) -> BindingSid:
+        """The SID that the desired version has once it is applied."""
+        return BindingSid(self.fingerprint, self.nonce)
+
+    def visible(self, channel: Channel) -> Visible | None:
+        """What is applied and still desired in ``channel`` of the record's own backend, if anything is.
+
+        A pending change by the same owner leaves the last applied version visible; nothing is visible once removed.
+        """
+        if not self.channels & channel:
+            return None
+        state = self.notify if channel is Channel.NOTIFY else self.chat
+        if state == State.APPLIED:
+            return Visible(self.sid, self.type, self.created, self.updated, self.attributes)
+        past = self._raw[HEADER.size + sum(self.lengths) :]
+        if not past:
+            return None
+        kind, nonce, created, updated = APPLIED.unpack_from(past)
+        return Visible(
+            BindingSid(self.fingerprint, nonce),
+            BindingType.of(kind),
+            created,
+            updated,
+            decode_attributes(past[APPLIED.size :]),
+        )

@@ -1,0 +1,168 @@
+"""The ledger: work owed, taken under lease and settled by version (contract 3 and 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+import msgspec
+
+from service.domain.jobs import Lane, Ledger
+from service.domain.record import Record
+from service.store.section import Section
+
+
+class Verdict(Enum):
+    """What a backend made of an entry."""
+
+    HELD = b"held"
+    """It holds the desired version."""
+    GONE = b"gone"
+    """It holds nothing, as desired."""
+    LATER = b"later"
+    """It failed, and may not next time."""
+    DEAD = b"dead"
+    """It refused for good."""
+    NONE = b"none"
+    """There was nothing to do (Chat only)."""
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """The verdict on one record at the version that was worked on."""
+
+    fingerprint: bytes
+    version: int
+    verdict: Verdict
+    delay_ms: int = 0
+    reason: str = ""
+
+    def args(self) -> tuple[bytes, ...]:
+        """The five arguments that the scripts read."""
+        delay, reason = b"%d" % self.delay_ms, self.reason.encode()
+        return self.fingerprint, b"%d" % self.version, self.verdict.value, delay, reason
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Entries taken from a lane together, and the token that settles them."""
+
+    token: bytes
+    records: list[Record]
+
+
+class ChatWork(msgspec.Struct, frozen=True):
+    """An identity taken from a Chat lane, with every Chat binding noted for it."""
+
+    owner: bytes
+    records: list[Record]
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """Work that a backend refused for good. ``at`` is in seconds since the epoch."""
+
+    ledger: Ledger
+    fingerprint: bytes
+    at: int
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        return self.ledger.value + self.fingerprint.hex()
+
+
+class LedgerState(msgspec.Struct, frozen=True):
+    """What a sweep saw: lanes it woke (two bytes each), entries owed, and how late the oldest due one is."""
+
+    wake: bytes
+    depth: int
+    oldest_ms: int
+
+
+class Ledgers:
+    """The two ledgers of one Service."""
+
+    def __init__(self, section: Section, *, events_max: int) -> None:
+        self._section = section
+        self._events_max = b"%d" % events_max
+
+    async def take(self, lane: Lane, limit: int, lease_ms: int) -> Lease | None:
+        """Lease up to ``limit`` due entries of a Notify lane; None, and the wake flag cleared, if none is due."""
+        reply = await self._section.run("take", _name(lane), b"%d" % limit, b"%d" % lease_ms)
+        if not reply:
+            return None
+        return Lease(reply[0], [Record(reply[n], reply[n + 1]) for n in range(1, len(reply), 2)])
+
+    async def settle(self, lane: Lane, token: bytes, settlements: Sequence[Settlement], *, external: bool) -> int:
+        """Settle leased entries; what no longer matches stays owed. Answers how many matched."""
+        args = [part for settlement in settlements for part in settlement.args()]
+        settled: int = await self._section.run(
+            "settle", _name(lane), token, b"1" if external else b"0", self._events_max, *args
+        )
+        return settled
+
+    async def take_chat(self, lane: Lane, limit: int, lease_ms: int) -> tuple[bytes, list[ChatWork]] | None:
+        """Lease up to ``limit`` due identities of a Chat lane: their token and work; None if none is due."""
+        reply = await self._section.run("take_chat", _name(lane), b"%d" % limit, b"%d" % lease_ms)
+        if not reply:
+            return None
+        work = []
+        for owner, *flat in reply[1:]:
+            found = [Record(flat[n], flat[n + 1]) for n in range(0, len(flat), 2) if flat[n + 1]]
+            work.append(ChatWork(owner, found))
+        return reply[0], work
+
+    async def settle_chat(
+        self, lane: Lane, token: bytes, owner: bytes, settlements: Sequence[Settlement], *, external: bool
+    ) -> bool:
+        """Settle one leased identity; answers whether the lease still held."""
+        args = [part for settlement in settlements for part in settlement.args()]
+        held = await self._section.run(
+            "settle_chat", _name(lane), token, b"1" if external else b"0", self._events_max, owner, *args
+        )
+        return bool(held)
+
+    async def go_on(self, lane: Lane) -> bool:
+        """Hold the lane's wake flag for a further job, if anything is due."""
+        return bool(await self._section.run("wake", _name(lane)))
+
+    async def sweep(self) -> LedgerState:
+        """Find lanes with overdue work that nobody has been woken for."""
+        wake, depth, oldest = await self._section.run("sweep")
+        return LedgerState(wake, depth, oldest)
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """Every dead letter, oldest first."""
+        flat = await self._section.run("dead")
+        letters = [_letter(flat[n], flat[n + 1]) for n in range(0, len(flat), 2)]
+        return sorted(letters, key=lambda letter: (letter.at, letter.name))
+
+    async def retry(self, letter: DeadLetter) -> bytes:
+        """Arm a dead letter again; answers the lanes to wake."""
+        return await self._revive(letter, b"retry")
+
+    async def drop(self, letter: DeadLetter) -> None:
+        """Forget a dead letter. Its registration stays failed until it is registered again."""
+        await self._revive(letter, b"drop")
+
+    async def _revive(self, letter: DeadLetter, verb: bytes) -> bytes:
+        name = letter.ledger.value.encode() + letter.fingerprint
+        _, wake = await self._section.run("revive", name, verb, self._events_max)
+        return bytes(wake)
+
+
+def lanes(service_sid: str, wake: bytes) -> list[Lane]:
+    """The lanes that a script asks to be woken."""
+    return [Lane(service_sid, Ledger(chr(wake[n])), wake[n + 1] - ord("0")) for n in range(0, len(wake), 2)]
+
+
+def _name(lane: Lane) -> bytes:
+    return f"{lane.ledger.value}{lane.number}".encode()
+
+
+def _letter(name: bytes, value: bytes) -> DeadLetter:
+    return DeadLetter(
+        ledger=Ledger(chr(name[0])),
+        fingerprint=name[1:],
+        at=int.from_bytes(value[:4], "little"),
+        reason=value[4:].decode(),
+    )

@@ -1,0 +1,87 @@
+-- One unit of work: reads go to the store once, changes gather here, and commit() looks at every key before the first
+-- write. During a classic slot migration a script that meets a missing key fails there, so it fails having written
+-- nothing. Every key of a Service starts with its anchor, '{IS…}', and so lives in the anchor's slot.
+
+local A = KEYS[1]
+local LANES, FLAG_MS = 8, 2000
+
+local clock = redis.call('TIME')
+local NOW, NOW_MS = tonumber(clock[1]), tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+
+-- Spaces of bucketed hashes: r registrations, k Chat bindings, i identities (their registrations), c identities (their
+-- Chat bindings), p pointers (from a device or endpoint, and its kind).
+local RECORDS = { r = true, k = true }
+local cache = { r = {}, k = {}, i = {}, c = {}, p = {} }
+local changed, marks, events, dead = {}, {}, {}, {}
+local version = nil
+
+local function bucket(space, id) return A .. ':' .. space .. id:sub(1, 2) end
+
+local function get(space, id)
+  local found = cache[space][id]
+  if found == nil then
+    found = redis.call('HGET', bucket(space, id), id)
+    if found and RECORDS[space] then found = decode(found) end
+    cache[space][id] = found
+  end
+  return found or nil
+end
+
+local function put(space, id, value)
+  cache[space][id] = value or false
+  changed[space .. id] = true
+end
+
+-- Versions come from one counter and never restart: the anchor is made with the time in microseconds, so not even the
+-- loss of the whole store brings an old version back.
+local function next_version()
+  if not version then
+    version = redis.call('HGET', A, 'version')
+    if not version then error({ err = 'NOANCHOR the store has not been opened' }) end
+    version = tonumber(version)
+  end
+  version = version + 1
+  return version
+end
+
+local function mark(ledger, id) marks[#marks + 1] = { ledger, id } end
+local function emit(...) events[#events + 1] = { ... } end
+local function undead(channel, id) dead[#dead + 1] = channel .. id end
+
+local function touch(keys)
+  local list = {}
+  for key in pairs(keys) do list[#list + 1] = key end
+  if #list > 0 then redis.call('EXISTS', unpack(list)) end
+end
+
+local function write_row(space, id)
+  local value = cache[space][id]
+  local key, seat = bucket(space, id), id:byte(1) * 256 + id:byte(2)
+  if value then
+    local new = redis.call('HSET', key, id, RECORDS[space] and encode(value) or value)
+    if new == 1 and RECORDS[space] then redis.call('SETBIT', A .. ':' .. space, seat, 1) end
+  elseif redis.call('HDEL', key, id) == 1 and RECORDS[space] and redis.call('EXISTS', key) == 0 then
+    redis.call('SETBIT', A .. ':' .. space, seat, 0)
+  end
+end
+
+-- Writes everything and answers the lanes to wake, two bytes each: the ledger's letter and the lane's number.
+local function commit(events_max)
+  local keys = { [A] = true, [A .. ':e'] = true, [A .. ':r'] = true, [A .. ':k'] = true, [A .. ':dead'] = true }
+  for _, m in ipairs(marks) do
+    m.lane = m[1] .. (m[2]:byte(3) % LANES)
+    keys[A .. ':' .. m.lane] = true
+    keys[A .. ':w' .. m.lane] = true
+  end
+  touch(keys)
+  if version then redis.call('HSET', A, 'version', string.format('%.0f', version)) end
+  for name in pairs(changed) do write_row(name:sub(1, 1), name:sub(2)) end
+  for _, name in ipairs(dead) do redis.call('HDEL', A .. ':dead', name) end
+  local wake = {}
+  for _, m in ipairs(marks) do
+    redis.call('ZADD', A .. ':' .. m.lane, NOW_MS, m[2])
+    if redis.call('SET', A .. ':w' .. m.lane, '1', 'NX', 'PX', FLAG_MS) then wake[#wake + 1] = m.lane end
+  end
+  for _, e in ipairs(events) do redis.call('XADD', A .. ':e', 'MAXLEN', '~', events_max, '*', unpack(e)) end
+  return table.concat(wake)
+end

@@ -1,0 +1,188 @@
+#!lua
+-- A registration: this address belongs to this identity, from now on and nowhere else.
+--
+-- Contract 1 (one owner), 2 (no leak), 3 (last wins), 5 (the cap) and 6 (a dead session) all hold because everything
+-- that decides them is read, decided and written here, in one step.
+--
+-- Answers {outcome, record, Chat record or '', lanes to wake, registrations displaced or evicted}.
+--@include record
+--@include unit
+--@include changes
+--@include fences
+
+local fp, owner, device, session, kind, channels, address, attributes, extras, nonce, iat, keep, settle, cap, evict,
+  most, events_max = unpack(ARGV, 1, 17)
+local chat_key, endpoint, chat_address, chat_attributes, chat_nonce = unpack(ARGV, 18, 22)
+kind, channels, iat, cap, most = tonumber(kind), tonumber(channels), tonumber(iat), tonumber(cap), tonumber(most)
+keep, settle, evict = keep == '1', settle == '1', evict == '1'
+
+if is_fenced(owner, device, { fp }, session, channels, iat) then return { 'fenced' } end
+
+local r = get('r', fp)
+if r and r.address ~= address then return { 'collision' } end
+local live = r and r.channels ~= 0 and r or nil
+local own = live and live.owner == owner and live or nil
+
+-- A compatible create speaks of the Notify binding alone: the rest of the same identity's registration stays.
+if keep and own then
+  device, session, extras, chat_key = own.device, own.session, own.extras, own.link
+  channels = bit.bor(own.channels, channels)
+end
+local wants_chat = has(channels, CHAT)
+if not wants_chat then chat_key = NO_LINK end
+
+-- The same desired state: nearly all traffic. --------------------------------------------------------------------
+
+if own and own.type == kind and own.channels == channels and own.device == device
+  and own.link == chat_key and own.attributes == attributes and own.extras == extras then
+  local outcome, changed_ = 'unchanged', false
+  if own.session ~= session then own.session, changed_ = session, true end
+  if NOW - own.seen >= 3600 then own.seen, changed_ = NOW, true end
+  if has(channels, NOTIFY) and own.notify ~= APPLIED then
+    outcome = 'pending'
+    if settle then
+      outcome, own.notify, own.past, own.updated, changed_ = 'unchanged', APPLIED, '', NOW, true
+    elseif own.notify == FAILED then
+      own.notify, own.attempts, changed_ = PENDING, 0, true
+      undead('n', fp)
+      mark('n', fp)
+    end
+  end
+  local c = wants_chat and get('k', chat_key) or nil
+  if wants_chat and own.chat ~= APPLIED then
+    if not keep then outcome = 'pending' end
+    if own.chat == FAILED then
+      own.chat, c.chat, c.attempts, changed_ = PENDING, PENDING, 0, true
+      put('k', chat_key, c)
+      undead('h', chat_key)
+      mark('h', owner)
+    end
+  end
+  local wake = ''
+  if changed_ then
+    put('r', fp, own)
+    wake = commit(events_max)
+  end
+  return { outcome, encode(own), c and encode(c) or '', wake, 0 }
+end
+
+-- Whatever this registration displaces. ----------------------------------------------------------------------------
+
+local displaced = 0
+local function displace(id, other)
+  local inherited = wants_chat and other.link == chat_key
+  local why = other.owner == owner and 'rotated' or 'taken'
+  if take_out(id, other, bit.bor(NOTIFY, CHAT), settle, why, owner, inherited) then displaced = displaced + 1 end
+end
+
+-- The device's earlier address, whoever it belonged to.
+local pointer = KIND[kind]
+if pointer and device ~= NO_DEVICE then
+  local id = get('p', device .. pointer)
+  local other = id and id ~= fp and get('r', id) or nil
+  if other and other.channels ~= 0 and other.device == device and KIND[other.type] == pointer then displace(id, other) end
+end
+
+-- The endpoint's earlier Chat binding, whoever it belonged to; a doubled type of one device is one of these.
+if wants_chat and not (own and own.link == chat_key) then
+  local before = get('p', endpoint .. pointer:upper())
+  if not before or before == chat_key then before = get('k', chat_key) and chat_key or nil end
+  local c = before and get('k', before) or nil
+  if c and c.channels ~= 0 and c.link ~= fp then
+    local source = get('r', c.link)
+    local why = c.owner == owner and 'rotated' or 'taken'
+    if source and source.link == before then
+      take_out(c.link, source, CHAT, settle, why, owner, before == chat_key)
+    elseif before ~= chat_key then
+      drop_chat(before, settle, why)
+    end
+  elseif c and c.channels ~= 0 and before ~= chat_key then
+    drop_chat(before, settle, 'rotated')
+  end
+end
+
+local former = live and not own and live.owner or nil
+if live then
+  if live.device ~= device or KIND[live.type] ~= pointer then forget_pointer(live.device, KIND[live.type], fp) end
+  if live.link ~= chat_key then drop_chat(live.link, settle, own and 'rotated' or 'taken') end
+end
+if former then
+  enter(former, fp, 0)
+  displaced = displaced + 1
+end
+
+-- The cap, counted after the displacement. ---------------------------------------------------------------------------
+
+if has(channels, NOTIFY) and not (own and has(own.channels, NOTIFY)) then
+  local held = {}
+  for _, e in ipairs(entries(owner)) do
+    if e[1] ~= fp and has(e[2], NOTIFY) then held[#held + 1] = e[1] end
+  end
+  if #held >= cap then
+    if not evict then return { 'cap' } end
+    table.sort(held, function(a, b)
+      a, b = get('r', a), get('r', b)
+      if a.seen ~= b.seen then return a.seen < b.seen end
+      return a.version < b.version
+    end)
+    for n = 1, #held - cap + 1 do
+      take_out(held[n], get('r', held[n]), bit.bor(NOTIFY, CHAT), settle, 'evicted')
+      displaced = displaced + 1
+    end
+  end
+end
+if not own and #entries(owner) >= most then return { 'cap' } end
+
+-- The new version. -----------------------------------------------------------------------------------------------------
+
+local this = next_version()
+local notify, past = NONE, ''
+if has(channels, NOTIFY) then
+  notify = settle and APPLIED or PENDING
+  if own and not settle and has(own.channels, NOTIFY) then past = applied_section(own, own.notify) end
+elseif r and r.notify ~= NONE then
+  notify = PENDING
+end
+local c, chat = nil, NONE
+if wants_chat then
+  c = get('k', chat_key)
+  if keep and own then
+    chat = own.chat
+  else
+    chat = PENDING
+    c = { type = kind, channels = CHAT, notify = NONE, chat = PENDING, attempts = 0, owner = owner, device = endpoint,
+      link = fp, session = NO_SESSION, version = this, generation = this, nonce = chat_nonce, created = NOW,
+      updated = NOW, seen = NOW, address = chat_address, attributes = chat_attributes, extras = '',
+      past = c and c.channels ~= 0 and applied_section(c, c.chat) or '' }
+    put('k', chat_key, c)
+    undead('h', chat_key)
+    local mine = get('c', owner) or ''
+    local at, known = 1, false
+    while at <= #mine and not known do
+      known = mine:sub(at, at + 11) == chat_key
+      at = at + 12
+    end
+    if not known then put('c', owner, mine .. chat_key) end
+    get('p', endpoint .. pointer:upper())
+    put('p', endpoint .. pointer:upper(), chat_key)
+    mark('h', owner)
+  end
+end
+if r and r.notify == FAILED then undead('n', fp) end
+
+local new = { type = kind, channels = channels, notify = notify, chat = chat, attempts = 0, owner = owner,
+  device = device, link = chat_key, session = session, version = this, generation = this, nonce = nonce,
+  created = NOW, updated = NOW, seen = NOW, address = address, attributes = attributes, extras = extras, past = past }
+put('r', fp, new)
+enter(owner, fp, channels)
+if pointer and device ~= NO_DEVICE then
+  get('p', device .. pointer)
+  put('p', device .. pointer, fp)
+end
+if notify == PENDING then mark('n', fp) end
+local event = { 't', 'registered', 'c', has(channels, NOTIFY) and 'notify' or 'chat', 'f', fp,
+  'g', string.format('%.0f', this), 's', nonce, 'u', owner }
+if former then event[#event + 1] = 'o'; event[#event + 1] = former end
+emit(unpack(event))
+
+return { 'accepted', encode(new), c and encode(c) or '', commit(events_max), displaced }

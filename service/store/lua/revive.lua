@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+-- A dead letter is armed again, or dropped. Answers {1 if there was one, lanes to wake}.
+--@include record
+--@include unit
+
+local name, verb, events_max = ARGV[1], ARGV[2], ARGV[3]
+local ledger, id = name:sub(1, 1), name:sub(2)
+if redis.call('HEXISTS', A .. ':dead', name) == 0 then return { 0, '' } end
+undead(ledger, id)
+local row = get(ledger == 'n' and 'r' or 'k', id)
+if row and verb == 'retry' then
+  row.attempts = 0
+  if ledger == 'n' then
+    row.notify = PENDING
+    put('r', id, row)
+    mark('n', id)
+  else
+    row.chat = PENDING
+    put('k', id, row)
+    local source = get('r', row.link)
+    if source and source.link == id then
+      source.chat = PENDING
+      put('r', row.link, source)
+    end
+    mark('h', row.owner)
+  end
+end
+return { 1, commit(events_max) }

@@ -1,0 +1,70 @@
+"""Reading: single records, the maps of identities, and Service-wide lists in the order of the fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from service.domain.record import Record
+from service.store.section import Section
+
+BUCKETS_PER_CALL = 2048
+"""Buckets that one call of the scan looks into: about a millisecond of the store's time."""
+
+
+class Reading:
+    """What can be read of one Service."""
+
+    def __init__(self, section: Section) -> None:
+        self._section = section
+
+    async def registration(self, fingerprint: bytes) -> Record | None:
+        """The record of an address, removed ones included while their removal is pending."""
+        return await self._record(b"r", fingerprint)
+
+    async def chat_binding(self, key: bytes) -> Record | None:
+        """The record of a Chat binding, likewise."""
+        return await self._record(b"k", key)
+
+    async def _record(self, space: bytes, key: bytes) -> Record | None:
+        raw = await self._section.run("fetch", space, key)
+        return Record(key, raw) if raw else None
+
+    async def registrations_of(self, owners: Sequence[bytes]) -> list[list[tuple[Record, Record | None]] | None]:
+        """For each owner its registrations with their Chat bindings, or None if the Service has never seen it."""
+        reply = await self._section.run("lookup", *owners)
+        return [None if found is None else list(_pairs(found)) for found in reply]
+
+    async def chat_bindings_of(self, owners: Sequence[bytes]) -> list[list[Record] | None]:
+        """For each owner its Chat bindings, removed ones included; None if the Service has never seen it."""
+        reply = await self._section.run("lookup_chat", *owners)
+        return [None if found is None else _records(found) for found in reply]
+
+    async def scan(
+        self, *, chat: bool, position: bytes, backwards: bool, records: int, buckets: int = BUCKETS_PER_CALL
+    ) -> tuple[list[Record], bytes]:
+        """Up to ``records`` records after ``position`` (before it, ``backwards``), and where to go on.
+
+        The position to go on from is empty at the end of the list.
+        """
+        reply = await self._section.run(
+            "scan",
+            b"k" if chat else b"r",
+            position,
+            b"1" if backwards else b"0",
+            b"%d" % records,
+            b"%d" % buckets,
+        )
+        return _records(reply[1:]), reply[0]
+
+
+def _records(flat: list[bytes]) -> list[Record]:
+    return [Record(flat[n], flat[n + 1]) for n in range(0, len(flat), 2)]
+
+
+def _pairs(flat: list[Any]) -> list[tuple[Record, Record | None]]:
+    pairs = []
+    for n in range(0, len(flat), 3):
+        record = Record(flat[n], flat[n + 1])
+        pairs.append((record, Record(record.link, flat[n + 2]) if flat[n + 2] else None))
+    return pairs

@@ -1,0 +1,203 @@
+"""Writing: registrations, logouts and removals, each one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from enum import Enum
+
+import msgspec
+
+from service.domain.addresses import BindingType
+from service.domain.errors import BinderyError, CapReached, SessionEnded
+from service.domain.events import Reason
+from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
+from service.domain.limits import PER_IDENTITY
+from service.domain.record import Attributes, Channel, Extras, Record, encode_blob, pack_address
+from service.store.section import Section
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A registration as a caller asks for it, valid and canonical."""
+
+    kind: BindingType
+    address: str
+    attributes: Attributes
+    extras: Extras
+    channels: Channel = Channel.NOTIFY
+    session: str | None = None
+    issued_at: int | None = None
+    """``iat`` of an app's token in seconds since the epoch; None for servers."""
+    keep: bool = False
+    """A compatible create: for the same identity, device, session and Chat stay as they are."""
+
+
+class Outcome(Enum):
+    """What became of an accepted registration."""
+
+    UNCHANGED = b"unchanged"
+    PENDING = b"pending"
+    ACCEPTED = b"accepted"
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """An accepted registration, with the lanes that ask to be woken (two bytes each)."""
+
+    outcome: Outcome
+    record: Record
+    chat: Record | None
+    wake: bytes
+    displaced: int
+
+
+class Target(Enum):
+    """What a logout names."""
+
+    IDENTITY = b"i"
+    DEVICE = b"d"
+    SESSION = b"s"
+    ADDRESS = b"a"
+
+
+class Registrations:
+    """The registrations of one Service."""
+
+    def __init__(
+        self, section: Section, *, cap: int, replace_oldest: bool, fence_seconds: int, events_max: int
+    ) -> None:
+        self._section = section
+        self._fingerprints = section.fingerprints
+        self._cap = b"%d" % cap
+        self._evict = b"1" if replace_oldest else b"0"
+        self._fence_seconds = b"%d" % fence_seconds
+        self._events_max = b"%d" % events_max
+
+    async def register(self, wanted: Wanted, *, settle: bool = False) -> Registered:
+        """Make ``wanted`` the desired state; ``settle`` applies it at once, for a backend that is this store.
+
+        Raises:
+            SessionEnded: a logout covers it (contract 6).
+            CapReached: the identity is full and the Service's policy is to refuse (contract 5).
+        """
+        prints, attributes = self._fingerprints, wanted.attributes
+        owner = prints.owner(attributes.identity)
+        fingerprint = prints.address(wanted.address)
+        nonces = secrets.token_bytes(8)
+        reply = await self._section.run(
+            "register",
+            fingerprint,
+            owner,
+            prints.device(wanted.extras.device_id),
+            prints.session(owner, wanted.session),
+            b"%d" % wanted.kind.code,
+            b"%d" % wanted.channels,
+            pack_address(wanted.address),
+            encode_blob(attributes),
+            encode_blob(wanted.extras),
+            nonces[:4],
+            b"" if wanted.issued_at is None else b"%d" % wanted.issued_at,
+            b"1" if wanted.keep else b"0",
+            b"1" if settle else b"0",
+            self._cap,
+            self._evict,
+            b"%d" % PER_IDENTITY,
+            self._events_max,
+            *self._chat(wanted, owner, nonces[4:]),
+        )
+        match reply[0]:
+            case b"fenced":
+                raise SessionEnded
+            case b"cap":
+                raise CapReached
+            case b"collision":
+                raise BinderyError("Two addresses share a fingerprint")
+        _, raw, chat_raw, wake, displaced = reply
+        record = Record(fingerprint, raw)
+        chat = Record(record.link, chat_raw) if chat_raw else None
+        return Registered(Outcome(reply[0]), record, chat, wake, displaced)
+
+    def _chat(self, wanted: Wanted, owner: bytes, nonce: bytes) -> tuple[bytes, ...]:
+        endpoint = wanted.extras.endpoint
+        if endpoint is None or not wanted.channels & Channel.CHAT:
+            return NO_LINK, NO_DEVICE, b"", b"", nonce
+        attributes = Attributes(
+            identity=wanted.attributes.identity,
+            credential_sid=wanted.attributes.credential_sid,
+            message_types=wanted.extras.message_types,
+        )
+        return (
+            self._fingerprints.chat(owner, endpoint, wanted.kind.code),
+            self._fingerprints.endpoint(endpoint),
+            pack_address(endpoint),
+            encode_blob(attributes),
+            nonce,
+        )
+
+    async def logout(
+        self,
+        identity: str,
+        target: Target,
+        named: tuple[str, ...] = (),
+        *,
+        channels: Channel = Channel.NOTIFY | Channel.CHAT,
+        include_messaging: bool = False,
+        session: str | None = None,
+    ) -> tuple[int, bytes]:
+        """End what ``target`` names and fence it; ``session`` is the caller's own, if it has one.
+
+        ``named`` holds the device id, the session, or every spelling of the address. Answers how many registrations it
+        ended, and the lanes to wake.
+        """
+        prints = self._fingerprints
+        owner = prints.owner(identity)
+        match target:
+            case Target.IDENTITY:
+                keys = [b""]
+            case Target.DEVICE:
+                keys = [prints.device(name) for name in named]
+            case Target.SESSION:
+                keys = [prints.session(owner, name) for name in named]
+            case Target.ADDRESS:
+                keys = [prints.address(name) for name in named]
+        own = keys[0] if target is Target.SESSION else prints.session(owner, session) if session else NO_SESSION
+        ended, wake = await self._section.run(
+            "logout",
+            owner,
+            target.value,
+            b"%d" % channels,
+            b"1" if include_messaging else b"0",
+            own,
+            self._fence_seconds,
+            self._events_max,
+            *keys,
+        )
+        return ended, wake
+
+    async def remove(
+        self,
+        fingerprint: bytes,
+        channels: Channel,
+        reason: Reason,
+        *,
+        owner: bytes = b"",
+        generation: int | None = None,
+        nonce: bytes = b"",
+        chat: bool = False,
+        settle: bool = False,
+    ) -> tuple[bool, bytes]:
+        """Take channels out of one registration, if it is still the one meant by owner, generation and visible nonce.
+
+        With ``chat`` the fingerprint is a Chat binding's. Answers whether anything was removed, and the lanes to wake.
+        """
+        removed, wake = await self._section.run(
+            "remove",
+            b"k" if chat else b"r",
+            fingerprint,
+            owner,
+            b"" if generation is None else b"%d" % generation,
+            nonce,
+            b"%d" % channels,
+            b"1" if settle else b"0",
+            reason.value.encode(),
+            self._events_max,
+        )
+        return bool(removed), wake

@@ -1,0 +1,122 @@
+"""The Chat Binding and User Binding resources: fetch, list and delete. There is no create: apps register instead.
+
+Source: the Programmable Chat REST reference (Binding, User Binding). It shows what is applied and still desired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from service.domain.events import Reason
+from service.domain.record import Channel, Record
+from service.domain.sids import BindingSid, is_sid, user_sid
+from service.usecases.paging import Page, Position, scan_page, slice_page
+from service.usecases.service import Service
+
+
+class ChatBinding(msgspec.Struct, frozen=True):
+    """A Chat binding as its backend holds it."""
+
+    sid: str
+    identity: str
+    user_sid: str
+    endpoint: str
+    binding_type: str
+    credential_sid: str | None
+    message_types: tuple[str, ...]
+    created: int
+    updated: int
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which bindings a list shows: of any of these types, of any of these identities."""
+
+    binding_types: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
+
+
+ALL_MESSAGE_TYPES = ("removed_from_channel", "new_message", "added_to_channel", "invited_to_channel")
+"""What a binding that names no message types is subscribed to."""
+
+
+def _binding(record: Record) -> ChatBinding | None:
+    visible = record.visible(Channel.CHAT)
+    if visible is None:
+        return None
+    attributes = visible.attributes
+    return ChatBinding(
+        sid=str(visible.sid),
+        identity=attributes.identity,
+        user_sid=user_sid(record.owner),
+        endpoint=record.address,
+        binding_type=visible.kind.value,
+        credential_sid=attributes.credential_sid,
+        message_types=ALL_MESSAGE_TYPES if attributes.message_types is None else attributes.message_types,
+        created=visible.created,
+        updated=visible.updated,
+    )
+
+
+def owner_of(service: Service, user: str) -> bytes:
+    """The owner that a path's ``{UserSid}`` speaks of: a User SID, or else an identity."""
+    return bytes.fromhex(user[2:]) if is_sid("US", user) else service.fingerprints.owner(user)
+
+
+async def fetch(service: Service, sid: str, owner: bytes | None = None) -> ChatBinding | None:
+    """The binding of a SID (of this owner, if one is given), or None."""
+    parsed = BindingSid.parse(sid)
+    record = await service.reading.chat_binding(parsed.fingerprint) if parsed else None
+    if record is None or (owner is not None and record.owner != owner):
+        return None
+    binding = _binding(record)
+    return binding if binding and binding.sid == str(parsed) else None
+
+
+async def delete(service: Service, sid: str, owner: bytes = b"", traceparent: str | None = None) -> bool:
+    """Take the Chat channel out of a registration; answers whether there was such a binding."""
+    parsed = BindingSid.parse(sid)
+    if parsed is None:
+        return False
+    removed, wake = await service.registrations.remove(
+        parsed.fingerprint,
+        Channel.CHAT,
+        Reason.DELETED,
+        owner=owner,
+        nonce=parsed.nonce,
+        chat=True,
+        settle=True,
+    )
+    service.wake(wake, traceparent)
+    return removed
+
+
+async def page(service: Service, wanted: Filter, start: Position, size: int) -> Page[ChatBinding]:
+    """A page of the Service's bindings that pass the filter."""
+    match = _matching(wanted.binding_types)
+    if not wanted.identities:
+        return await scan_page(service.reading, match, start, size, chat=True)
+    owners = [service.fingerprints.owner(identity) for identity in dict.fromkeys(wanted.identities)]
+    found = await service.reading.chat_bindings_of(owners)
+    return slice_page((record for records in found for record in records or ()), match, start, size)
+
+
+async def page_of_user(
+    service: Service, owner: bytes, binding_types: tuple[str, ...], start: Position, size: int
+) -> Page[ChatBinding] | None:
+    """A page of one user's bindings; None if the Service has never seen the user."""
+    [records] = await service.reading.chat_bindings_of([owner])
+    if records is None:
+        return None
+    return slice_page(records, _matching(binding_types), start, size)
+
+
+def _matching(binding_types: tuple[str, ...]) -> Callable[[Record], ChatBinding | None]:
+    def match(record: Record) -> ChatBinding | None:
+        binding = _binding(record)
+        if binding is None or (binding_types and binding.binding_type not in binding_types):
+            return None
+        return binding
+
+    return match

@@ -1,0 +1,15 @@
+"""Looking up: which registrations identities have, desired state at once (contract 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.usecases.service import Service
+from service.usecases.views import RegistrationView, view
+
+
+async def look_up(service: Service, identities: Sequence[str]) -> list[list[RegistrationView]]:
+    """For each identity, in order, its registrations. One round trip to the store."""
+    owners = [service.fingerprints.owner(identity) for identity in identities]
+    found = await service.reading.registrations_of(owners)
+    return [[view(service.sid, record, chat) for record, chat in pairs or () if record.channels] for pairs in found]

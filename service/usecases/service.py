@@ -1,0 +1,80 @@
+"""One Service with all that it takes to serve it, and the directory that callers find it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from service.backends import ChatBackend, NotifyBackend
+from service.domain.errors import NotFound
+from service.domain.services import ServiceConfig
+from service.queue import JobQueue
+from service.store.ledger import Ledgers, lanes
+from service.store.reading import Reading
+from service.store.registrations import Registrations
+from service.store.section import Section
+
+
+class Service:
+    """A configured Service, its section of the store and its backends."""
+
+    def __init__(
+        self,
+        config: ServiceConfig,
+        section: Section,
+        *,
+        registrations: Registrations,
+        ledgers: Ledgers,
+        notify: NotifyBackend,
+        chat: ChatBackend,
+        queue: JobQueue,
+    ) -> None:
+        self.config = config
+        self.sid = config.sid
+        self.section = section
+        self.fingerprints = section.fingerprints
+        self.registrations = registrations
+        self.reading = Reading(section)
+        self.ledgers = ledgers
+        self.notify = notify
+        self.chat = chat
+        self._queue = queue
+
+    def wake(self, wake: bytes, traceparent: str | None = None) -> None:
+        """Pass on what a transaction asked to be woken."""
+        if wake:
+            self._queue.wake(lanes(self.sid, wake), traceparent)
+
+
+class Directory:
+    """Every Service of this deployment, by what a caller may call it."""
+
+    def __init__(self, services: Iterable[Service]) -> None:
+        self.services = tuple(services)
+        self._by_sid = {s.sid: s for s in self.services}
+        self._by_chat_sid = {s.config.chat_sid: s for s in self.services}
+        self._by_name = {s.config.name: s for s in self.services} | self._by_sid
+
+    def default(self) -> Service:
+        """The first or only Service."""
+        return self.services[0]
+
+    def named(self, name: str | None) -> Service:
+        """The Service of this SID or configured name; without one the default.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if name is None:
+            return self.default()
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise NotFound("There is no such Service") from None
+
+    def by_sid(self, sid: str) -> Service | None:
+        """The Service of a Notify Service SID."""
+        return self._by_sid.get(sid)
+
+    def by_chat_sid(self, sid: str) -> Service | None:
+        """The Service of a Chat Service SID."""
+        return self._by_chat_sid.get(sid)

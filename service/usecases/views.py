@@ -1,0 +1,121 @@
+"""What a registration looks like from outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import Enum
+
+import msgspec
+
+from service.domain.record import Channel, Record, State
+from service.domain.sids import RegistrationId, user_sid
+
+
+class RegistrationState(Enum):
+    """Where a registration is on its way to its backends."""
+
+    PENDING = "pending"
+    APPLIED = "applied"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    """A later registration of the same address has taken its place."""
+    REMOVED = "removed"
+    """It is no longer desired, and its removal is on its way to the backends."""
+
+
+class ChatView(msgspec.Struct, frozen=True, kw_only=True):
+    """The Chat side of a registration."""
+
+    endpoint: str
+    message_types: tuple[str, ...] | None
+
+
+class BindingSids(msgspec.Struct, frozen=True, kw_only=True):
+    """The SIDs of the bindings that stand for a registration now; null where there is none yet."""
+
+    notify: str | None
+    chat: str | None
+
+
+class RegistrationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A registration: what was asked for, and how far it has come. Times are UTC, to the second."""
+
+    id: str
+    state: RegistrationState
+    version: int
+    service_sid: str
+    identity: str
+    user_sid: str
+    binding_type: str
+    address: str
+    device_id: str | None
+    tags: tuple[str, ...]
+    credential_sid: str | None
+    notification_protocol_version: str | None
+    channels: tuple[str, ...]
+    chat: ChatView | None
+    bindings: BindingSids
+    created_at: datetime
+    updated_at: datetime
+    last_seen_at: datetime
+
+
+class PastRegistrationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A registration that is no longer desired: its id, and what became of it."""
+
+    id: str
+    state: RegistrationState
+    version: int
+    service_sid: str
+
+
+def state_of(record: Record) -> RegistrationState:
+    """The state of the record's own generation."""
+    if not record.channels:
+        return RegistrationState.REMOVED
+    states = {record.notify, record.chat}
+    if State.FAILED in states:
+        return RegistrationState.FAILED
+    return RegistrationState.PENDING if states & {State.PENDING, State.UNKNOWN} else RegistrationState.APPLIED
+
+
+def view(service_sid: str, record: Record, chat: Record | None) -> RegistrationView:
+    """The registration of a record that is desired."""
+    attributes, extras = record.attributes, record.extras
+    notify_binding = record.visible(Channel.NOTIFY)
+    chat_binding = chat.visible(Channel.CHAT) if chat else None
+    channels = tuple(c.name.lower() for c in (Channel.NOTIFY, Channel.CHAT) if record.channels & c and c.name)
+    return RegistrationView(
+        id=str(RegistrationId(record.fingerprint, record.generation)),
+        state=state_of(record),
+        version=record.generation,
+        service_sid=service_sid,
+        identity=attributes.identity,
+        user_sid=user_sid(record.owner),
+        binding_type=record.type.value,
+        address=record.address,
+        device_id=extras.device_id,
+        tags=attributes.tags,
+        credential_sid=attributes.credential_sid,
+        notification_protocol_version=attributes.protocol_version,
+        channels=channels,
+        chat=ChatView(endpoint=extras.endpoint, message_types=extras.message_types)
+        if "chat" in channels and extras.endpoint
+        else None,
+        bindings=BindingSids(
+            notify=str(notify_binding.sid) if notify_binding else None,
+            chat=str(chat_binding.sid) if chat_binding else None,
+        ),
+        created_at=_time(record.created),
+        updated_at=_time(record.updated),
+        last_seen_at=_time(record.seen),
+    )
+
+
+def past_view(service_sid: str, id_: RegistrationId, state: RegistrationState) -> PastRegistrationView:
+    """A registration that is no longer desired."""
+    return PastRegistrationView(id=str(id_), state=state, version=id_.generation, service_sid=service_sid)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
