@@ -1,0 +1,42 @@
+"""`bindery api`: one API process."""
+
+import os
+import signal
+import socket
+import sys
+
+import click
+
+from service.cli.local import loaded
+from service.settings.loading import LISTEN_FD
+
+
+@click.command("api")
+def command() -> None:
+    """Run one API process (settings from the environment)."""
+    settings = loaded(dict(os.environ))
+    import uvicorn  # late: other commands start without the server
+
+    fd = os.environ.pop(LISTEN_FD, None)
+    config = uvicorn.Config(
+        "service.app:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        log_config=None,
+        timeout_graceful_shutdown=settings.shutdown_grace,
+    )
+    # uvicorn stops gracefully, then raises the signal again: with these that is a clean end, status 0.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    server = uvicorn.Server(config)
+    # uvicorn's own `fd` takes the socket for a Unix one; handed over as an object it keeps its family.
+    server.run(sockets=None if fd is None else [socket.socket(fileno=int(fd))])
+    if not server.started:
+        sys.exit(3)

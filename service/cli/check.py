@@ -1,0 +1,23 @@
+"""`bindery check`: are the settings good, and is what they name reachable and set up to lose nothing?"""
+
+import sys
+
+import click
+
+from service.cli.local import local_settings
+from service.cli.server_check import Finding, examine
+
+
+@click.command("check")
+def command() -> None:
+    """Check the settings, the store and the queue; exit status 1 if something is at fault."""
+    settings = local_settings()
+    click.echo(f"ok     settings: {len(settings.services)} Service(s)")
+    findings = [("store", finding) for finding in examine(settings.redis_url, settings.redis_timeout, durable=True)]
+    if settings.queue_url != settings.redis_url:
+        queue = examine(settings.queue_url, settings.redis_timeout, durable=False)
+        findings += [("queue", finding) for finding in queue]
+    for what, finding in findings:
+        click.echo(f"{finding.grade:<6} {what}: {finding.line}")
+    if any(finding.grade == Finding.FAULT for _, finding in findings):
+        sys.exit(1)

@@ -1,0 +1,39 @@
+"""The settings of a command that is typed beside a running `bindery up`."""
+
+import os
+from pathlib import Path
+
+import click
+
+from service.cli import credentials, socket_path
+from service.settings import Settings, SettingsError, load
+
+
+def data_dir() -> Path:
+    """Where `bindery up` keeps its things, by the environment."""
+    return Path(os.environ.get("BINDERY_DATA_DIR") or ".bindery").expanduser().absolute()
+
+
+def local_settings() -> Settings:
+    """The settings of the environment; credentials and store of `bindery up` fill in what it leaves open.
+
+    Raises:
+        click.ClickException: with all faults of the settings.
+    """
+    environ = credentials.beside(data_dir(), os.environ)
+    if not environ.get("BINDERY_REDIS_URL") and (data_dir() / credentials.FILE).exists():
+        environ["BINDERY_REDIS_URL"] = socket_path.url(socket_path.choose(data_dir()))
+    return loaded(environ)
+
+
+def loaded(environ: dict[str, str]) -> Settings:
+    """The settings in `environ`.
+
+    Raises:
+        click.ClickException: with all faults of the settings.
+    """
+    try:
+        return load(environ)
+    except SettingsError as error:
+        lines = "".join(f"\n  {fault}" for fault in error.faults)
+        raise click.ClickException(f"the settings cannot be used:{lines}") from error

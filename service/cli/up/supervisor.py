@@ -1,0 +1,84 @@
+"""Starts Valkey, API and workers in order, keeps them running, and stops them in the opposite order."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+
+from service.cli.up.child import Child
+
+_REMIND = 10.0
+"""Seconds between lines that say what is still being waited for."""
+
+_MARGIN = 2.0
+"""Seconds beyond the grace before SIGKILL: the children keep to the grace by themselves."""
+
+Wait = Callable[[], Awaitable[None]]
+
+
+class Stage:
+    """Children that start together, and what has to come true before the next stage starts."""
+
+    def __init__(self, what: str, children: Sequence[Child], ready: Wait | None = None) -> None:
+        self.what, self.children, self.ready = what, children, ready
+
+
+async def supervise(
+    stages: Sequence[Stage], *, grace: float, say: Callable[[str], None], started: Callable[[], None]
+) -> None:
+    """Run every stage, call `started`, and go on until SIGINT, SIGTERM or SIGHUP.
+
+    Then the stages stop, the last one first, each within `grace` seconds; a second signal kills at once.
+    """
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal)
+    begun: list[Stage] = []
+    starting = asyncio.create_task(_start(stages, begun, say, started))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await stopping
+    finally:
+        for task in (starting, stopping):
+            task.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)
+        killing = asyncio.create_task(_kill_on(hurry, begun))
+        for stage in reversed(begun):
+            await asyncio.gather(*(child.stop(grace + _MARGIN) for child in stage.children))
+        killing.cancel()
+
+
+async def _start(
+    stages: Sequence[Stage], begun: list[Stage], say: Callable[[str], None], started: Callable[[], None]
+) -> None:
+    for stage in stages:
+        begun.append(stage)
+        for child in stage.children:
+            child.start()
+        if stage.ready is not None:
+            await _wait(stage.ready, stage.what, say)
+    started()
+
+
+async def _wait(ready: Wait, what: str, say: Callable[[str], None]) -> None:
+    waiting = asyncio.ensure_future(ready())
+    try:
+        while not (await asyncio.wait({waiting}, timeout=_REMIND))[0]:
+            say(f"still waiting for {what}")
+        waiting.result()
+    finally:
+        waiting.cancel()
+
+
+async def _kill_on(hurry: asyncio.Event, begun: Sequence[Stage]) -> None:
+    await hurry.wait()
+    for stage in begun:
+        for child in stage.children:
+            child.kill()

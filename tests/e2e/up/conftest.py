@@ -1,0 +1,109 @@
+import contextlib
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 30.0
+
+
+class Up:
+    """A running `bindery up` and the lines it prints."""
+
+    def __init__(self, data_dir: Path, **environ: str) -> None:
+        bare = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
+        self.environ = {**bare, "BINDERY_DATA_DIR": str(data_dir), "BINDERY_PORT": "0", **environ}
+        self.printed: list[str] = []
+        self._arrived: queue.Queue[str | None] = queue.Queue()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service.cli", "up"],
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self._arrived.put(line)
+        self._arrived.put(None)
+
+    def line(self, pattern: str) -> re.Match[str]:
+        """The next line that matches; the test fails if the output ends first."""
+        while True:
+            try:
+                line = self._arrived.get(timeout=PATIENCE)
+            except queue.Empty:
+                line = None
+            if line is None:
+                pytest.fail(f"no line like {pattern!r} in:\n{''.join(self.printed)}")
+            self.printed.append(line)
+            found = re.search(pattern, line)
+            if found:
+                return found
+
+    def url(self) -> str:
+        """The base URL, once it serves and the welcome is complete."""
+        url = self.line(r"serves at (\S+)")[1]
+        self.line(r"bindings\.list")
+        return url
+
+    def children(self) -> dict[str, int]:
+        """Process id by what the child runs."""
+        found: dict[str, int] = {}
+        for pid, parent, line in processes():
+            if parent == self.process.pid:
+                kinds = {
+                    "valkey": "valkey-server|unixsocket",
+                    "api": r"service\.cli\0api",
+                    "worker": "workers",
+                }
+                found |= {kind: pid for kind, pattern in kinds.items() if re.search(pattern, line)}
+        return found
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Signal it, and answer its exit status."""
+        self.process.send_signal(number)
+        status = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return status
+
+
+def processes() -> list[tuple[int, int, str]]:
+    """Process id, parent and command line of every living process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                if state != "Z":
+                    found.append((int(entry.name), int(parent), (entry / "cmdline").read_text(errors="replace")))
+    return found
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """Where this test's `bindery up` keeps its things."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def up(data_dir: Path) -> Iterator[Up]:
+    """A `bindery up` with a port and data of its own; the test waits for what it needs."""
+    running = Up(data_dir)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.stop(signal.SIGTERM)

@@ -1,0 +1,55 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from service.cli import socket_path
+from service.cli.up import data_dir, listener
+
+
+def test_a_socket_lies_with_its_data() -> None:
+    """The usual case needs no other directory."""
+    assert socket_path.choose(Path("/srv/bindery")) == Path("/srv/bindery/valkey.sock")
+
+
+def test_a_long_path_gets_a_short_socket_of_its_own() -> None:
+    """The answer is the same in every process, differs by data, and fits."""
+    one, two = (socket_path.choose(Path("/" + name * 200)) for name in "ab")
+    assert one == socket_path.choose(Path("/" + "a" * 200))
+    assert one != two
+    assert len(os.fsencode(one)) <= 100
+
+
+def test_a_directory_that_others_may_enter_is_refused(tmp_path: Path) -> None:
+    """A short path under the temporary directory could be someone's trap."""
+    tmp_path.chmod(0o755)
+    with pytest.raises(PermissionError):
+        socket_path.prepare(tmp_path / "valkey.sock")
+
+
+def test_a_link_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
+    """Nor is a link followed."""
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(PermissionError):
+        socket_path.prepare(tmp_path / "link" / "valkey.sock")
+
+
+def test_data_are_claimed_once(tmp_path: Path) -> None:
+    """A living owner is named at once; when the lock is let go, the next may have it."""
+    fd = data_dir.claim(tmp_path)
+    with pytest.raises(data_dir.InUseError, match=f"process {os.getpid()}"):
+        data_dir.claim(tmp_path)
+    os.close(fd)
+    os.close(data_dir.claim(tmp_path))
+
+
+@pytest.mark.parametrize(("bound", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")])  # noqa: S104
+def test_an_any_address_is_reached_over_the_loopback(bound: str, reached: str) -> None:
+    """The printed URL is one that a browser on this machine can open."""
+    with listener.bind(bound, 0) as listening:
+        host, port = listener.local_address(listening)
+        assert (host, port > 0) == (reached, True)
+        with socket.create_connection((host, port), timeout=5):
+            pass
