@@ -46,9 +46,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     return Settings(services=services, **values)
 
 
-def _services(
-    environ: Mapping[str, str], values: dict[str, Any], faults: Faults
-) -> tuple[ServiceConfig, ...]:
+def _services(environ: Mapping[str, str], values: dict[str, Any], faults: Faults) -> tuple[ServiceConfig, ...]:
     if values["services_file"] is not None:
         for name in ("BINDERY_SERVICE_SID", "BINDERY_CHAT_SERVICE_SID"):
             if environ.get(name):

@@ -116,9 +116,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ]
     auth_token_old: Annotated[
         str | None,
-        Var(
-            "BINDERY_AUTH_TOKEN_OLD", rules.secret(8), "Also accepted, while servers change over", secret=True
-        ),
+        Var("BINDERY_AUTH_TOKEN_OLD", rules.secret(8), "Also accepted, while servers change over", secret=True),
     ]
     api_keys: Annotated[
         tuple[ApiKey, ...],

@@ -64,10 +64,7 @@ class _Table:
         for key in sorted(self._table.keys() - set(_KEYS)):
             self._faults.add(f"{self._where}: {key}", f"is unknown; the keys are: {', '.join(_KEYS)}")
         sid = self._text("sid", IS_SID, "must be IS and 32 hex digits") or ""
-        name = (
-            self._text("name", SERVICE_NAME, "must be 1 to 64 of: letters, digits, dot, underscore, hyphen")
-            or ""
-        )
+        name = self._text("name", SERVICE_NAME, "must be 1 to 64 of: letters, digits, dot, underscore, hyphen") or ""
         for key, value in (("sid", sid), ("name", name)):
             if not value and key not in self._table:
                 self._faults.add(f"{self._where}: {key}", "must be set")

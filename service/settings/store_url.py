@@ -32,15 +32,11 @@ def store_url(value: str) -> str:
     netloc, _, path = rest.partition("?")[0].partition("/")
     hosts = netloc.rpartition("@")[2].split(",")
     if not all(_is_host(part) for part in hosts):
-        raise ValueError(
-            "must name its hosts as host or host:port, comma-separated where several are allowed"
-        )
+        raise ValueError("must name its hosts as host or host:port, comma-separated where several are allowed")
     if scheme in ONE_SERVER and (len(hosts) > 1 or not re.fullmatch(r"[0-9]{0,4}", path)):
         raise ValueError(f"must be {scheme}://host:port or {scheme}://host:port/database")
     if scheme in SENTINEL and not re.fullmatch(r"[A-Za-z0-9._-]+(/[0-9]{0,4})?", path):
-        raise ValueError(
-            f"must be {scheme}://host:port,…/name-of-the-master or …/name-of-the-master/database"
-        )
+        raise ValueError(f"must be {scheme}://host:port,…/name-of-the-master or …/name-of-the-master/database")
     if scheme in CLUSTER and path.strip("/") not in {"", "0"}:
         raise ValueError("must not name a database: a Cluster has only database 0")
     return value
