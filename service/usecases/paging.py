@@ -71,8 +71,15 @@ def _page(found: list[tuple[bytes, T]], start: Position, more: bytes | None) -> 
     ahead = None if more is None else Position(more, start.backwards)
     behind = None
     if start.fingerprint:
-        # The way back starts at what this page shows first, or, if it shows nothing, where the page itself started.
-        behind = Position(found[0][0] if found else start.fingerprint, not start.backwards)
+        # The way back starts at what this page shows first. If it shows nothing, it starts one step beyond where the
+        # page itself started: a position is no part of its page, and what stands there may still exist.
+        behind = Position(found[0][0] if found else _beyond(start), not start.backwards)
     if start.backwards:
         return Page([item for _, item in reversed(found)], previous=ahead, next=behind)
     return Page([item for _, item in found], previous=behind, next=ahead)
+
+
+def _beyond(start: Position) -> bytes:
+    size, step = len(start.fingerprint), -1 if start.backwards else 1
+    number = int.from_bytes(start.fingerprint) + step
+    return number.to_bytes(size) if 0 <= number < 256**size else start.fingerprint

@@ -1,0 +1,28 @@
+"""Answers as bytes: JSON in UTF-8, as the vendor labels it, or nothing."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar.response.base import ASGIResponse
+
+from service.api.compatible.forms import CompatibleRequest
+
+MEDIA_TYPE = "application/json; charset=utf-8"
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answer(resource: msgspec.Struct, status: int = 200) -> ASGIResponse:
+    """A resource or a list."""
+    return ASGIResponse(body=_encode(resource), status_code=status, media_type=MEDIA_TYPE)
+
+
+def no_content() -> ASGIResponse:
+    """What is answered to a deletion."""
+    return ASGIResponse(status_code=204)
+
+
+def traceparent_of(request: CompatibleRequest) -> str | None:
+    """The trace that this request belongs to."""
+    traceparent: str | None = request.scope["state"].get("traceparent")
+    return traceparent
