@@ -1,0 +1,83 @@
+"""A primary, its replica, and three Sentinels that watch them."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from tests.servers.valkey import ValkeyServer, wait_until
+
+NAME = "bindery-primary"
+
+
+class ValkeySentinel:
+    """`servers` are the first primary and its replica, `sentinels` those who elect another."""
+
+    def __init__(self, *, down_after_ms: int = 1000) -> None:
+        self._down_after_ms = down_after_ms
+        self.servers: list[ValkeyServer] = []
+        self.sentinels: list[ValkeyServer] = []
+
+    @property
+    def url(self) -> str:
+        """The redis+sentinel:// URL, with all Sentinels."""
+        return "redis+sentinel://" + ",".join(f"127.0.0.1:{s.port}" for s in self.sentinels) + f"/{NAME}"
+
+    def start(self) -> Self:
+        """Starts all and returns when the replica is in step and every Sentinel knows every other."""
+        primary = ValkeyServer(tcp=True)
+        self.servers.append(primary)
+        primary.start()
+        replica = ValkeyServer("--replicaof", f"127.0.0.1 {primary.port}", tcp=True)
+        self.servers.append(replica)
+        replica.start()
+        wait_until(lambda: self._role(replica)[3:4] == [b"connected"], "the replica is in step")
+        for _ in range(3):
+            sentinel = ValkeyServer("--sentinel", tcp=True, base=(), config=self._config(primary.port))
+            self.sentinels.append(sentinel)
+            sentinel.start()
+        wait_until(lambda: all(self._ready(sentinel) for sentinel in self.sentinels), "the Sentinels have met")
+        return self
+
+    def primary_port(self) -> int:
+        """Where the first Sentinel takes the primary to be."""
+        reply = self.sentinels[0].call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
+        assert isinstance(reply, list)
+        return int(reply[1])
+
+    def close(self) -> None:
+        """Ends all servers and removes their data."""
+        for server in [*self.sentinels, *self.servers]:
+            server.close()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _config(self, port: int) -> str:
+        return (
+            f"sentinel monitor {NAME} 127.0.0.1 {port} 2\n"
+            f"sentinel down-after-milliseconds {NAME} {self._down_after_ms}\n"
+            f"sentinel failover-timeout {NAME} 5000\n"
+        )
+
+    @staticmethod
+    def _role(server: ValkeyServer) -> list[object]:
+        reply = server.call("ROLE")
+        assert isinstance(reply, list)
+        return reply
+
+    @staticmethod
+    def _ready(sentinel: ValkeyServer) -> bool:
+        reply = sentinel.call("SENTINEL", "MASTER", NAME)
+        assert isinstance(reply, list)
+        facts = dict(zip(reply[::2], reply[1::2], strict=True))
+        return facts[b"num-other-sentinels"] == b"2" and facts[b"num-slaves"] == b"1"
