@@ -1,4 +1,4 @@
-"""Answers as bytes: JSON in UTF-8, as the vendor labels it, or nothing."""
+"""Answers as bytes: JSON in UTF-8, as the vendor labels it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ _encode = msgspec.json.Encoder().encode
 def answer(resource: msgspec.Struct, status: int = 200) -> ASGIResponse:
     """A resource or a list."""
     return ASGIResponse(body=_encode(resource), status_code=status, media_type=MEDIA_TYPE)
-
-
-def no_content() -> ASGIResponse:
-    """What is answered to a deletion."""
-    return ASGIResponse(status_code=204)
 
 
 def traceparent_of(request: CompatibleRequest) -> str | None:

@@ -13,7 +13,7 @@ from litestar import delete, get
 from litestar.response.base import ASGIResponse
 
 from service.api.compatible import parameters
-from service.api.compatible.answers import answer, no_content, traceparent_of
+from service.api.compatible.answers import answer, traceparent_of
 from service.api.compatible.chat import LONGEST_PAGE, TYPES, chat_service, service_url
 from service.api.compatible.forms import CompatibleRequest, read_query
 from service.api.compatible.listing import listing
@@ -96,7 +96,7 @@ async def _list(request: CompatibleRequest, service: Service, owner: bytes) -> A
 
 
 @delete(_BENEATH_USERS, status_code=204)
-async def delete_(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
+async def delete_(request: CompatibleRequest, service_sid: str) -> None:
     """Delete one of a user's bindings."""
     service = chat_service(request, service_sid)
     path = user_path(request.scope["raw_path"])
@@ -105,4 +105,3 @@ async def delete_(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
     owner = chat_bindings.owner_of(service, path.user)
     if not await chat_bindings.delete(service, path.sid, owner, traceparent_of(request)):
         raise NotFound
-    return no_content()

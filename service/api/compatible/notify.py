@@ -6,7 +6,7 @@ from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
 
 from service.api.compatible import parameters, urls
-from service.api.compatible.answers import answer, no_content, traceparent_of
+from service.api.compatible.answers import answer, traceparent_of
 from service.api.compatible.forms import CompatibleRequest, read_form, read_query
 from service.api.compatible.listing import listing
 from service.api.compatible.resources import NotifyBindingResource, notify_binding
@@ -86,9 +86,8 @@ async def list_(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
 
 
 @delete(_ONE, status_code=204)
-async def delete_(request: CompatibleRequest, service_sid: str, sid: str) -> ASGIResponse:
+async def delete_(request: CompatibleRequest, service_sid: str, sid: str) -> None:
     """Delete a binding."""
     service = _service(request, service_sid)
     if not await notify_bindings.delete(service, sid, traceparent_of(request)):
         raise NotFound
-    return no_content()

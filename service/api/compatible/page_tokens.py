@@ -34,6 +34,10 @@ class ListName(msgspec.Struct, frozen=True, array_like=True):
         return msgspec.msgpack.encode((self.kind, self.service_sid, self.user, sorted(set(self.filters))))
 
 
+def _encoded(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
 class PageTokens:
     """Makes and reads the tokens of a deployment."""
 
@@ -43,7 +47,7 @@ class PageTokens:
     def make(self, name: ListName, position: Position) -> str:
         """The token of a page of this list."""
         payload = bytes([position.backwards]) + position.fingerprint
-        return urlsafe_b64encode(payload + self._mac(name, payload)).decode().rstrip("=")
+        return _encoded(payload + self._mac(name, payload))
 
     def read(self, name: ListName, token: str) -> Position:
         """Where the page of this token starts.
@@ -57,6 +61,8 @@ class PageTokens:
             raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
         except (binascii.Error, ValueError):
             raise BadPageToken from None
+        if _encoded(raw) != token:
+            raise BadPageToken  # one position, one token: Base64 has spare bits, and its decoder skips what it doesn't know
         payload, mac = raw[:-_MAC], raw[-_MAC:]
         if not payload or not hmac.compare_digest(mac, self._mac(name, payload)):
             raise BadPageToken

@@ -1,0 +1,44 @@
+"""A real Valkey, emptied for each test, and the application on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.compatible.deployment import CHAT, SERVICE, Api, environment, serving, settings_of
+from tests.servers.valkey import ValkeyServer
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """The server that these tests share."""
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def environ(valkey: ValkeyServer, tmp_path: Path) -> dict[str, str]:
+    """The deployment's settings, on an empty store."""
+    valkey.call("FLUSHALL")
+    return environment(valkey.url, tmp_path)
+
+
+@pytest.fixture
+async def api(environ: dict[str, str]) -> AsyncIterator[Api]:
+    """A caller of the application."""
+    async with serving(settings_of(environ)) as api:
+        yield api
+
+
+@pytest.fixture(params=["", "/notify"])
+def notify_path(request: pytest.FixtureRequest) -> str:
+    """The Notify bindings of the Service, at the root and under the product's prefix."""
+    return f"{request.param}/v1/Services/{SERVICE}/Bindings"
+
+
+@pytest.fixture(params=["", "/chat"])
+def chat_path(request: pytest.FixtureRequest) -> str:
+    """The Chat Service, at the root and under the product's prefix."""
+    return f"{request.param}/v2/Services/{CHAT}"
