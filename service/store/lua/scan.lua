@@ -41,7 +41,8 @@ local seat
 if from == '' then
   seat = backwards and occupied_before(65535) or (not backwards and occupied_after(0)) or nil
 else
-  seat = seat_of(from)
+  -- The bucket that the position lies in is not counted: else a call might get no further than there.
+  seat, buckets = seat_of(from), buckets + 1
 end
 while seat do
   local flat = redis.call('HGETALL', seats .. prefix(seat))

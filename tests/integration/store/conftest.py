@@ -1,0 +1,36 @@
+"""Every store test runs on one server and on a Cluster of three: a key outside its Service's slot would fail there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from service.redis import Redis, connect
+from tests.integration.store.desk import Desk
+from tests.servers.cluster import ValkeyCluster
+from tests.servers.valkey import ValkeyServer
+
+
+@pytest.fixture(scope="session", params=["standalone", "cluster"])
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with ValkeyServer() if request.param == "standalone" else ValkeyCluster() as server:
+        yield server.url
+
+
+@pytest.fixture
+async def redis(store_url: str) -> AsyncIterator[Redis]:
+    client = connect(store_url, timeout=5)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def desk(redis: Redis) -> Desk:
+    return Desk(redis)
+
+
+@pytest.fixture
+def desks(redis: Redis) -> Callable[..., Desk]:
+    """Makes Services with other policies."""
+    return lambda **policy: Desk(redis, **policy)

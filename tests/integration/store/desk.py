@@ -1,0 +1,160 @@
+"""A Service's section of a real store, with the words that tests are told in."""
+
+from __future__ import annotations
+
+import secrets
+
+from service.domain.addresses import BindingType
+from service.domain.events import Event, Reason, decode_event
+from service.domain.jobs import LANES, Lane, Ledger
+from service.domain.record import Attributes, Channel, Extras, Record
+from service.domain.sids import BindingSid
+from service.redis import Redis
+from service.store.ledger import ChatWork, Ledgers, Settlement, Verdict
+from service.store.reading import Reading
+from service.store.registrations import Registered, Registrations, Target, Wanted
+from service.store.section import Section
+
+KEY = b"k" * 32
+NOTIFY, CHAT, BOTH = Channel.NOTIFY, Channel.CHAT, Channel.NOTIFY | Channel.CHAT
+
+
+class Desk:
+    """One fresh Service."""
+
+    def __init__(self, redis: Redis, *, cap: int = 20, replace_oldest: bool = False) -> None:
+        self.redis = redis
+        self.sid = f"IS{secrets.token_hex(16)}"
+        self.section = Section(redis, self.sid, KEY)
+        self.registrations = Registrations(
+            self.section, cap=cap, replace_oldest=replace_oldest, fence_seconds=3660, events_max=1000
+        )
+        self.ledgers = Ledgers(self.section, events_max=1000)
+        self.reading = Reading(self.section)
+
+    def fingerprint(self, address: str) -> bytes:
+        return self.section.fingerprints.address(address)
+
+    def owner(self, identity: str) -> bytes:
+        return self.section.fingerprints.owner(identity)
+
+    async def login(
+        self,
+        identity: str,
+        address: str,
+        device: str | None = None,
+        *,
+        channels: Channel = NOTIFY,
+        endpoint: str | None = None,
+        kind: BindingType = BindingType.FCM,
+        tags: tuple[str, ...] = (),
+        session: str | None = None,
+        iat: int | None = None,
+        keep: bool = False,
+        settle: bool = False,
+    ) -> Registered:
+        if channels & CHAT and endpoint is None:
+            endpoint = f"{identity}:{device or address}"
+        wanted = Wanted(
+            kind=kind,
+            address=address,
+            attributes=Attributes(identity, tags),
+            extras=Extras(device, endpoint),
+            channels=channels,
+            session=session,
+            issued_at=iat,
+            keep=keep,
+        )
+        return await self.registrations.register(wanted, settle=settle)
+
+    async def logout(
+        self,
+        identity: str,
+        *,
+        device: str | None = None,
+        session: str | None = None,
+        address: str | None = None,
+        channels: Channel = BOTH,
+        messaging: bool = False,
+        own_session: str | None = None,
+    ) -> int:
+        target, named = Target.IDENTITY, tuple[str, ...]()
+        if device:
+            target, named = Target.DEVICE, (device,)
+        elif session:
+            target, named = Target.SESSION, (session,)
+        elif address:
+            target, named = Target.ADDRESS, (address,)
+        ended, _ = await self.registrations.logout(
+            identity, target, named, channels=channels, include_messaging=messaging, session=own_session
+        )
+        return ended
+
+    async def delete(self, sid: BindingSid, *, chat: bool = False) -> bool:
+        removed, _ = await self.registrations.remove(
+            sid.fingerprint, CHAT if chat else NOTIFY, Reason.DELETED, nonce=sid.nonce, chat=chat, settle=True
+        )
+        return removed
+
+    async def desired(self, identity: str) -> set[str]:
+        """The addresses that a native lookup shows."""
+        [found] = await self.reading.registrations_of([self.owner(identity)])
+        return {record.address for record, _ in found or () if record.channels}
+
+    async def applied(self, identity: str) -> set[str]:
+        """The addresses that the Notify routes show."""
+        [found] = await self.reading.registrations_of([self.owner(identity)])
+        return {record.address for record, _ in found or () if record.visible(NOTIFY)}
+
+    async def chats(self, identity: str) -> set[str]:
+        """The endpoints that the Chat routes show."""
+        [found] = await self.reading.chat_bindings_of([self.owner(identity)])
+        return {record.address for record in found or () if record.visible(CHAT)}
+
+    async def record(self, address: str) -> Record | None:
+        return await self.reading.registration(self.fingerprint(address))
+
+    async def addresses(self) -> dict[str, str]:
+        """Every desired address of the Service and its owner, by the Service-wide list."""
+        records, more = await self.reading.scan(
+            chat=False, position=b"", backwards=False, records=10_000, buckets=70_000
+        )
+        assert more == b""
+        return {r.address: r.attributes.identity for r in records if r.channels}
+
+    def lane(self, address: str) -> Lane:
+        return Lane(self.sid, Ledger.NOTIFY, self.fingerprint(address)[2] % LANES)
+
+    def chat_lane(self, identity: str) -> Lane:
+        return Lane(self.sid, Ledger.CHAT, self.owner(identity)[2] % LANES)
+
+    async def drain(self) -> None:
+        """What the workers do, until nothing is due."""
+        for number in range(LANES):
+            lane = Lane(self.sid, Ledger.NOTIFY, number)
+            while lease := await self.ledgers.take(lane, 100, 30_000):
+                await self.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records], external=False)
+            lane = Lane(self.sid, Ledger.CHAT, number)
+            while taken := await self.ledgers.take_chat(lane, 100, 30_000):
+                for work in taken[1]:
+                    await self.ledgers.settle_chat(lane, taken[0], work.owner, chat_verdicts(work), external=False)
+
+    async def events(self) -> list[Event]:
+        entries = await self.redis.command("XRANGE", self.section.anchor + b":e", "-", "+", key=self.section.anchor)
+        assert isinstance(entries, list)
+        return [decode_event(entry_id, fields) for entry_id, fields in entries]
+
+    async def now(self) -> int:
+        """The store's clock, in seconds."""
+        time = await self.redis.command("TIME", key=self.section.anchor)
+        assert isinstance(time, list)
+        return int(time[0])
+
+
+def verdict(record: Record) -> Settlement:
+    held = Verdict.HELD if record.channels & NOTIFY else Verdict.GONE
+    return Settlement(record.fingerprint, record.version, held)
+
+
+def chat_verdicts(work: ChatWork) -> list[Settlement]:
+    return [Settlement(r.fingerprint, r.version, Verdict.HELD if r.channels else Verdict.GONE) for r in work.records]

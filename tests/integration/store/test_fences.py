@@ -1,0 +1,156 @@
+"""Contract 6: a dead session stays dead."""
+
+import pytest
+
+from service.domain.errors import SessionEnded
+from tests.integration.store.desk import BOTH, CHAT, NOTIFY, Desk
+
+
+async def test_a_late_registration_of_a_logged_out_device_is_refused(desk: Desk) -> None:
+    """A registration that was under way when its device logged out is refused, though there was nothing to remove."""
+    iat = await desk.now() - 5
+    assert await desk.logout("alice", device="phone") == 0
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", "phone", iat=iat)
+    assert await desk.desired("alice") == set()
+
+
+async def test_a_token_issued_after_the_logout_registers(desk: Desk) -> None:
+    """The next login is welcome."""
+    await desk.logout("alice", device="phone")
+    await desk.login("alice", "token", "phone", iat=await desk.now() + 1)
+    assert await desk.desired("alice") == {"token"}
+
+
+async def test_other_devices_are_not_fenced(desk: Desk) -> None:
+    """A device's logout fences that device alone."""
+    iat = await desk.now() - 5
+    await desk.logout("alice", device="phone")
+    await desk.login("alice", "token", "tablet", iat=iat)
+    await desk.login("bob", "other", "phone", iat=iat)
+
+
+@pytest.mark.parametrize("iat_offset", [-5, 0, 30])
+async def test_a_logged_out_session_is_dead_whatever_its_clock_says(desk: Desk, iat_offset: int) -> None:
+    """A session's fence is exact: it does not depend on iat."""
+    await desk.logout("alice", session="s1")
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", "phone", session="s1", iat=await desk.now() + iat_offset)
+
+
+async def test_a_session_logout_fences_the_session_only(desk: Desk) -> None:
+    """Another session registers, even with a token issued before; a server naming the dead session is refused."""
+    iat = await desk.now() - 5
+    await desk.logout("alice", session="s1")
+    await desk.login("alice", "token", "phone", session="s2", iat=iat)
+    await desk.login("alice", "token", "phone", iat=iat)
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", "phone", session="s1")
+
+
+async def test_servers_are_not_fenced_by_devices(desk: Desk) -> None:
+    """A server that names no session acts on its own authority."""
+    await desk.logout("alice", device="phone")
+    await desk.login("alice", "token", "phone")
+    assert await desk.desired("alice") == {"token"}
+
+
+async def in_one_second(desk: Desk, attempt: int = 0) -> int:
+    """The current second, with most of it left."""
+    time = await desk.redis.command("TIME", key=desk.section.anchor)
+    assert isinstance(time, list)
+    while int(time[1]) > 600_000:
+        time = await desk.redis.command("TIME", key=desk.section.anchor)
+        assert isinstance(time, list)
+    return int(time[0])
+
+
+async def test_in_the_second_of_the_logout_the_session_decides(desk: Desk) -> None:
+    """Of tokens issued in the very second of the logout, those of another session than the one ended are good."""
+    second = await in_one_second(desk)
+    await desk.logout("alice", device="phone", own_session="s1")
+    for session in ("s1", None):
+        with pytest.raises(SessionEnded):
+            await desk.login("alice", "token", "phone", session=session, iat=second)
+    await desk.login("alice", "token", "phone", session="s2", iat=second)
+
+
+async def test_without_a_known_session_the_second_of_the_logout_is_refused(desk: Desk) -> None:
+    """Where the logout cannot tell which session it ended, tokens of its second are refused: rather that than a leak."""
+    second = await in_one_second(desk)
+    await desk.logout("alice")
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", "phone", session="s2", iat=second)
+
+
+async def test_the_session_of_what_was_removed_counts_as_known(desk: Desk) -> None:
+    """A server's logout of a device ends the session that the device was registered with."""
+    second = await in_one_second(desk)
+    await desk.login("alice", "token", "phone", session="s1", iat=second)
+    await desk.logout("alice", device="phone")
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", "phone", session="s1", iat=second)
+    await desk.login("alice", "token", "phone", session="s2", iat=second)
+
+
+async def test_an_address_and_an_identity_are_fenced_likewise(desk: Desk) -> None:
+    """Logouts by address and of the whole identity refuse what was issued before them."""
+    iat = await desk.now() - 5
+    await desk.logout("alice", address="token")
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", iat=iat)
+    await desk.login("alice", "other", iat=iat)
+    await desk.logout("alice")
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "third", iat=iat)
+    await desk.login("bob", "token", iat=iat)
+
+
+async def test_a_fenced_registration_changes_nothing(desk: Desk) -> None:
+    """A refused registration takes the address from nobody."""
+    iat = await desk.now() - 5
+    await desk.login("bob", "token", "phone")
+    await desk.logout("alice", device="phone")
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", "phone", iat=iat)
+    assert await desk.desired("bob") == {"token"}
+
+
+async def test_a_dead_session_cannot_hide_behind_an_unchanged_registration(desk: Desk) -> None:
+    """A late repeat by a dead session is refused although a new session has registered the same since."""
+    iat = await desk.now() - 5
+    await desk.login("alice", "token", "phone", session="s1", iat=iat)
+    await desk.logout("alice", session="s1")
+    await desk.login("alice", "token", "phone", session="s2", iat=iat)
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", "phone", session="s1", iat=iat)
+    assert await desk.logout("alice", session="s2") == 1
+
+
+async def test_turning_push_off_fences_nothing(desk: Desk) -> None:
+    """Deleting one binding is no logout: the same token registers again."""
+    iat = await desk.now() - 5
+    done = await desk.login("alice", "token", "phone", iat=iat, settle=True)
+    assert await desk.delete(done.record.sid)
+    await desk.login("alice", "token", "phone", iat=iat)
+    assert await desk.desired("alice") == {"token"}
+
+
+async def test_a_logout_of_one_channel_fences_that_channel(desk: Desk) -> None:
+    """A logout from Chat alone leaves Notify open, and refuses Chat."""
+    iat = await desk.now() - 5
+    await desk.login("alice", "token", "phone", channels=BOTH, iat=iat)
+    await desk.logout("alice", device="phone", channels=CHAT)
+    await desk.login("alice", "token", "phone", channels=NOTIFY, iat=iat)
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", "phone", channels=BOTH, iat=iat)
+
+
+async def test_fences_live_as_long_as_tokens_may_and_no_longer(desk: Desk) -> None:
+    """A fence's life is the longest token's, and the leeway."""
+    await desk.logout("alice", session="s1")
+    session = desk.section.fingerprints.session(desk.owner("alice"), "s1")
+    key = desk.section.anchor + b":fs" + desk.owner("alice") + session
+    lifetime = await desk.redis.command("TTL", key, key=desk.section.anchor)
+    assert isinstance(lifetime, int)
+    assert 3650 < lifetime <= 3660

@@ -1,0 +1,183 @@
+"""Contract 3 and 4: the last request wins whatever order jobs run in, and the ledger forgets nothing."""
+
+import asyncio
+
+from service.domain.record import Channel, State
+from service.store.ledger import Settlement, Verdict
+from service.store.registrations import Outcome
+from tests.integration.store.desk import BOTH, Desk, verdict
+
+
+async def test_the_same_again_writes_nothing(desk: Desk) -> None:
+    """An unchanged registration is answered so, without a new version, a job or an event."""
+    first = await desk.login("alice", "token", "phone")
+    again = await desk.login("alice", "token", "phone")
+    assert again.outcome is Outcome.PENDING
+    assert again.wake == b""
+    await desk.drain()
+    events = len(await desk.events())
+    third = await desk.login("alice", "token", "phone")
+    assert third.outcome is Outcome.UNCHANGED
+    assert third.record.version == first.record.version
+    assert len(await desk.events()) == events
+
+
+async def test_an_unchanged_registration_still_moves_to_its_new_session(desk: Desk) -> None:
+    """A new session that registers the same becomes the one whose logout ends it."""
+    await desk.login("alice", "token", "phone", session="s1", settle=True)
+    again = await desk.login("alice", "token", "phone", session="s2")
+    assert again.outcome is Outcome.UNCHANGED
+    assert await desk.logout("alice", session="s1") == 0
+    assert await desk.logout("alice", session="s2") == 1
+
+
+async def test_one_wake_up_for_many_registrations(desk: Desk) -> None:
+    """While a lane's job is on its way, further registrations in the lane ask for none."""
+    wakes = [(await desk.login("alice", "token", tags=(str(n),))).wake for n in range(10)]
+    assert wakes[0] != b""
+    assert set(wakes[1:]) == {b""}
+
+
+async def test_a_registration_during_a_drain_is_not_missed(desk: Desk) -> None:
+    """The take that finds nothing clears the flag in the same step: what comes after it asks for a job."""
+    await desk.login("alice", "token")
+    await desk.drain()
+    assert (await desk.login("alice", "token", tags=("new",))).wake != b""
+
+
+async def test_settling_an_old_version_changes_nothing(desk: Desk) -> None:
+    """A change made while a worker is at it wins: the worker's settlement does not match, and the entry stays due."""
+    await desk.login("alice", "token", tags=("one",))
+    lane = desk.lane("token")
+    lease = await desk.ledgers.take(lane, 10, 30_000)
+    assert lease is not None
+    await desk.login("alice", "token", tags=("two",))
+    stale = [verdict(r) for r in lease.records]
+    assert await desk.ledgers.settle(lane, lease.token, stale, external=False) == 0
+    record = await desk.record("token")
+    assert record is not None
+    assert record.notify == State.PENDING
+    await desk.drain()
+    record = await desk.record("token")
+    assert record is not None
+    assert record.notify == State.APPLIED
+    assert record.attributes.tags == ("two",)
+
+
+async def test_an_unmatched_settlement_of_an_upstream_is_looked_into(desk: Desk) -> None:
+    """Where a stale call may have reached an upstream, the entry becomes unknown and due, whoever holds its lease."""
+    await desk.login("alice", "token", tags=("one",))
+    lane = desk.lane("token")
+    stopped = await desk.ledgers.take(lane, 10, 30_000)
+    await desk.login("alice", "token", tags=("two",))
+    await desk.drain()
+    assert stopped is not None
+    late = [verdict(r) for r in stopped.records]
+    assert await desk.ledgers.settle(lane, stopped.token, late, external=True) == 0
+    record = await desk.record("token")
+    assert record is not None
+    assert record.notify == State.UNKNOWN
+    assert record.visible(Channel.NOTIFY) is not None
+    await desk.drain()
+    record = await desk.record("token")
+    assert record is not None
+    assert record.notify == State.APPLIED
+
+
+async def test_a_lease_keeps_others_off_until_it_ends(desk: Desk) -> None:
+    """A leased entry is nobody else's; when its lease has run out it is taken again, and the first settlement is void."""
+    await desk.login("alice", "token")
+    lane = desk.lane("token")
+    first = await desk.ledgers.take(lane, 10, 200)
+    assert first is not None
+    assert await desk.ledgers.take(lane, 10, 200) is None
+    second = None
+    while second is None:
+        second = await desk.ledgers.take(lane, 10, 30_000)
+    old, new = [verdict(r) for r in first.records], [verdict(r) for r in second.records]
+    assert await desk.ledgers.settle(lane, first.token, old, external=False) == 0
+    assert await desk.ledgers.settle(lane, second.token, new, external=False) == 1
+
+
+async def test_the_sweep_finds_what_nobody_was_woken_for(desk: Desk) -> None:
+    """Lost wake-ups cost time, never work: the sweep wakes every lane with overdue work."""
+    await asyncio.gather(*(desk.login(f"user-{n}", f"token-{n}", channels=BOTH) for n in range(40)))
+    woken = b""
+    while not woken:
+        state = await desk.ledgers.sweep()
+        woken = state.wake
+    assert state.depth == 80
+    assert len(woken) // 2 > 1
+    await desk.drain()
+    state = await desk.ledgers.sweep()
+    assert (state.wake, state.depth) == (b"", 0)
+
+
+async def test_a_failure_comes_back_later(desk: Desk) -> None:
+    """What failed is due again after its delay, with one more attempt counted."""
+    await desk.login("alice", "token")
+    lane = desk.lane("token")
+    lease = await desk.ledgers.take(lane, 10, 30_000)
+    assert lease is not None
+    [record] = lease.records
+    later = [Settlement(record.fingerprint, record.version, Verdict.LATER, delay_ms=100)]
+    await desk.ledgers.settle(lane, lease.token, later, external=False)
+    assert await desk.ledgers.take(lane, 10, 30_000) is None
+    again = None
+    while again is None:
+        again = await desk.ledgers.take(lane, 10, 30_000)
+    assert [r.attempts for r in again.records] == [1]
+
+
+async def test_dead_letters(desk: Desk) -> None:
+    """What is final is a dead letter with its reason: listed, retried, dropped, superseded by the next registration."""
+
+    async def kill() -> None:
+        lane = desk.lane("token")
+        lease = await desk.ledgers.take(lane, 10, 30_000)
+        assert lease is not None
+        dead = [Settlement(r.fingerprint, r.version, Verdict.DEAD, reason="20001 refused") for r in lease.records]
+        await desk.ledgers.settle(lane, lease.token, dead, external=False)
+        assert await desk.ledgers.take(lane, 10, 30_000) is None
+
+    await desk.login("alice", "token")
+    await kill()
+    [letter] = await desk.ledgers.dead_letters()
+    assert letter.reason == "20001 refused"
+    assert (await desk.ledgers.sweep()).depth == 0
+    assert await desk.ledgers.retry(letter) != b""
+    assert await desk.ledgers.dead_letters() == []
+    await kill()
+    again = await desk.login("alice", "token")
+    assert again.outcome is Outcome.PENDING
+    assert await desk.ledgers.dead_letters() == []
+    await kill()
+    [letter] = await desk.ledgers.dead_letters()
+    await desk.ledgers.drop(letter)
+    assert await desk.ledgers.dead_letters() == []
+    await desk.login("bob", "token")
+    await desk.drain()
+    assert await desk.applied("bob") == {"token"}
+
+
+async def test_chat_and_notify_do_not_hold_each_other_up(desk: Desk) -> None:
+    """Each channel has a ledger of its own: Notify is applied while Chat is leased and stuck."""
+    await desk.login("alice", "token", "phone", channels=BOTH)
+    assert await desk.ledgers.take_chat(desk.chat_lane("alice"), 10, 30_000) is not None
+    await desk.drain()
+    assert await desk.applied("alice") == {"token"}
+    assert await desk.chats("alice") == set()
+
+
+async def test_a_chat_settlement_of_a_lost_lease_is_void(desk: Desk) -> None:
+    """An identity that was marked anew while a worker was at it stays due, and loses nothing."""
+    await desk.login("alice", "one", "phone", channels=BOTH)
+    lane = desk.chat_lane("alice")
+    taken = await desk.ledgers.take_chat(lane, 10, 30_000)
+    assert taken is not None
+    token, [work] = taken
+    await desk.login("alice", "two", "tablet", channels=BOTH)
+    stale = [Settlement(r.fingerprint, r.version, Verdict.HELD) for r in work.records]
+    assert not await desk.ledgers.settle_chat(lane, token, work.owner, stale, external=False)
+    await desk.drain()
+    assert await desk.chats("alice") == {"alice:phone", "alice:tablet"}

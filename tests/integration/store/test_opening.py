@@ -1,0 +1,50 @@
+"""The store knows who wrote it, and refuses others."""
+
+import pytest
+
+from service.domain.errors import BinderyError
+from service.store.section import SCHEMA, Section, StoreRefused
+from tests.integration.store.desk import KEY, Desk
+
+
+async def test_another_fingerprint_key_is_refused(desk: Desk) -> None:
+    """A store begun under one secret key refuses to be opened with another."""
+    await desk.login("alice", "token")
+    with pytest.raises(StoreRefused, match="BINDERY_SECRET_KEY"):
+        await Section(desk.redis, desk.sid, b"x" * 32).open()
+    await Section(desk.redis, desk.sid, KEY).open()
+
+
+async def test_another_key_cannot_be_used_without_opening(desk: Desk) -> None:
+    """Nothing is read or written before the check."""
+    await desk.login("alice", "token")
+    with pytest.raises(StoreRefused):
+        await Section(desk.redis, desk.sid, b"x" * 32).run("sweep")
+
+
+async def test_a_newer_schema_is_refused(desk: Desk) -> None:
+    """A store that a newer version wrote is refused by name."""
+    await desk.login("alice", "token")
+    await desk.redis.command("HSET", desk.section.anchor, "schema", SCHEMA + 1, key=desk.section.anchor)
+    with pytest.raises(StoreRefused, match="newer"):
+        await Section(desk.redis, desk.sid, KEY).open()
+
+
+async def test_a_store_emptied_under_us_is_made_again_and_versions_do_not_restart(desk: Desk) -> None:
+    """After the loss of everything the next request works, and its version is above all before."""
+    before = await desk.login("alice", "token")
+    await desk.redis.command("DEL", desk.section.anchor, key=desk.section.anchor)
+    after = await desk.login("bob", "token")
+    assert after.record.version > before.record.version
+
+
+async def test_a_record_of_another_layout_is_never_overwritten(desk: Desk) -> None:
+    """A record whose layout is not known fails the request instead of being misread."""
+    await desk.login("alice", "token")
+    fingerprint = desk.fingerprint("token")
+    bucket = desk.section.anchor + b":r" + fingerprint[:2]
+    raw = await desk.redis.command("HGET", bucket, fingerprint, key=desk.section.anchor)
+    assert isinstance(raw, bytes)
+    await desk.redis.command("HSET", bucket, fingerprint, b"\x09" + raw[1:], key=desk.section.anchor)
+    with pytest.raises(BinderyError):
+        await desk.login("bob", "token")
