@@ -30,6 +30,8 @@ def command() -> None:
         server_header=False,
         date_header=True,
         log_config=None,
+        # Forwarded headers are believed from BINDERY_TRUSTED_PROXIES alone, and by the routes themselves.
+        proxy_headers=False,
         timeout_graceful_shutdown=settings.shutdown_grace,
     )
     # uvicorn stops gracefully, then raises the signal again: with these that is a clean end, status 0.

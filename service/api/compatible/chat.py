@@ -23,14 +23,14 @@ _ONE = "/v2/Services/{service_sid:str}/Bindings/{sid:str}"
 _FILTERS = ("BindingType", "Identity")
 
 
-def chat_service(request: CompatibleRequest, chat_sid: str) -> Service:
-    """The Service of a Chat Service SID.
+def chat_service(request: CompatibleRequest) -> Service:
+    """The Service of the Chat Service SID in the path.
 
     Raises:
         NotFound: there is none.
     """
     directory: Directory = request.app.state.directory
-    service = directory.by_chat_sid(chat_sid)
+    service = directory.by_chat_sid(request.path_params["service_sid"])
     if service is None:
         raise NotFound
     return service
@@ -42,10 +42,10 @@ def service_url(request: CompatibleRequest, service: Service) -> str:
 
 
 @get(_ONE)
-async def fetch(request: CompatibleRequest, service_sid: str, sid: str) -> ASGIResponse:
+async def fetch(request: CompatibleRequest) -> ASGIResponse:
     """One binding."""
-    service = chat_service(request, service_sid)
-    binding = await chat_bindings.fetch(service, sid)
+    service = chat_service(request)
+    binding = await chat_bindings.fetch(service, request.path_params["sid"])
     if binding is None:
         raise NotFound
     account_sid: str = request.app.state.settings.account_sid
@@ -53,9 +53,9 @@ async def fetch(request: CompatibleRequest, service_sid: str, sid: str) -> ASGIR
 
 
 @get(_LIST)
-async def list_(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
+async def list_(request: CompatibleRequest) -> ASGIResponse:
     """A page of the bindings that pass the filters."""
-    service = chat_service(request, service_sid)
+    service = chat_service(request)
     fields = read_query(request)
     wanted = Filter(binding_types=parameters.binding_types(fields, TYPES), identities=parameters.identities(fields))
     asked = listing(
@@ -68,8 +68,8 @@ async def list_(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
 
 
 @delete(_ONE, status_code=204)
-async def delete_(request: CompatibleRequest, service_sid: str, sid: str) -> None:
+async def delete_(request: CompatibleRequest) -> None:
     """Delete a binding: its registration no longer wants one in Chat."""
-    service = chat_service(request, service_sid)
-    if not await chat_bindings.delete(service, sid, traceparent=traceparent_of(request)):
+    service = chat_service(request)
+    if not await chat_bindings.delete(service, request.path_params["sid"], traceparent=traceparent_of(request)):
         raise NotFound

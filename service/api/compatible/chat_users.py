@@ -57,9 +57,9 @@ def user_path(raw_path: bytes) -> UserPath:
 
 
 @get(_BENEATH_USERS)
-async def read(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
+async def read(request: CompatibleRequest) -> ASGIResponse:
     """A page of a user's bindings, or one of them."""
-    service = chat_service(request, service_sid)
+    service = chat_service(request)
     path = user_path(request.scope["raw_path"])
     owner = chat_bindings.owner_of(service, path.user)
     if path.sid is None:
@@ -96,9 +96,9 @@ async def _list(request: CompatibleRequest, service: Service, owner: bytes) -> A
 
 
 @delete(_BENEATH_USERS, status_code=204)
-async def delete_(request: CompatibleRequest, service_sid: str) -> None:
+async def delete_(request: CompatibleRequest) -> None:
     """Delete one of a user's bindings."""
-    service = chat_service(request, service_sid)
+    service = chat_service(request)
     path = user_path(request.scope["raw_path"])
     if path.sid is None:
         raise MethodNotAllowed

@@ -22,9 +22,9 @@ _LONGEST_PAGE = 1000
 _FILTERS = ("StartDate", "EndDate", "Tag", "Identity")
 
 
-def _service(request: CompatibleRequest, sid: str) -> Service:
+def _service(request: CompatibleRequest) -> Service:
     directory: Directory = request.app.state.directory
-    service = directory.by_sid(sid)
+    service = directory.by_sid(request.path_params["service_sid"])
     if service is None:
         raise NotFound
     return service
@@ -40,9 +40,9 @@ def _show(request: CompatibleRequest, service: Service, binding: NotifyBinding) 
 
 
 @post(_LIST, status_code=201)
-async def create(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
+async def create(request: CompatibleRequest) -> ASGIResponse:
     """Create a binding, replacing whatever holds its address."""
-    service = _service(request, service_sid)
+    service = _service(request)
     fields = await read_form(request)
     binding = await notify_bindings.create(
         service,
@@ -58,19 +58,19 @@ async def create(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
 
 
 @get(_ONE)
-async def fetch(request: CompatibleRequest, service_sid: str, sid: str) -> ASGIResponse:
+async def fetch(request: CompatibleRequest) -> ASGIResponse:
     """One binding."""
-    service = _service(request, service_sid)
-    binding = await notify_bindings.fetch(service, sid)
+    service = _service(request)
+    binding = await notify_bindings.fetch(service, request.path_params["sid"])
     if binding is None:
         raise NotFound
     return answer(_show(request, service, binding))
 
 
 @get(_LIST)
-async def list_(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
+async def list_(request: CompatibleRequest) -> ASGIResponse:
     """A page of the bindings that pass the filters."""
-    service = _service(request, service_sid)
+    service = _service(request)
     fields = read_query(request)
     wanted = Filter(
         start=parameters.day(fields, "StartDate"),
@@ -86,8 +86,8 @@ async def list_(request: CompatibleRequest, service_sid: str) -> ASGIResponse:
 
 
 @delete(_ONE, status_code=204)
-async def delete_(request: CompatibleRequest, service_sid: str, sid: str) -> None:
+async def delete_(request: CompatibleRequest) -> None:
     """Delete a binding."""
-    service = _service(request, service_sid)
-    if not await notify_bindings.delete(service, sid, traceparent_of(request)):
+    service = _service(request)
+    if not await notify_bindings.delete(service, request.path_params["sid"], traceparent_of(request)):
         raise NotFound

@@ -62,7 +62,8 @@ class PageTokens:
         except (binascii.Error, ValueError):
             raise BadPageToken from None
         if _encoded(raw) != token:
-            raise BadPageToken  # one position, one token: Base64 has spare bits, and its decoder skips what it doesn't know
+            # One position has one token: Base64 has spare bits, and its decoder skips what it doesn't know.
+            raise BadPageToken
         payload, mac = raw[:-_MAC], raw[-_MAC:]
         if not payload or not hmac.compare_digest(mac, self._mac(name, payload)):
             raise BadPageToken

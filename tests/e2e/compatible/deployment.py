@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
 from litestar import Litestar
 
 from service.app import create_app
+from service.bootstrap import runtime
 from service.domain.addresses import BindingType
 from service.domain.jobs import LANES, Lane, Ledger
 from service.domain.record import Channel
@@ -115,20 +116,30 @@ class Api:
         **more: Any,
     ) -> str:
         """A Chat binding, made as apps make them: registered, then applied by a worker. Answers its SID."""
-        service = service or self.service
-        address = (
-            endpoint.encode().hex().rjust(64, "0") if kind is BindingType.APN else f"token:{endpoint.encode().hex()}"
-        )
-        request = Request(
-            identity=identity, kind=kind, address=address, endpoint=endpoint, channels=Channel.CHAT, **more
-        )
-        _, registered = await register(service, request)
-        await drain(service)
-        record = await service.reading.registration(bytes.fromhex(registered.id[:24]))
-        assert record is not None
-        chat = await service.reading.chat_binding(record.link)
-        assert chat is not None
-        return str(chat.sid)
+        return await bind_chat(service or self.service, identity, endpoint, kind=kind, **more)
+
+
+async def bind_chat(
+    service: Service, identity: str, endpoint: str, *, kind: BindingType = BindingType.FCM, **more: Any
+) -> str:
+    """A Chat binding, made as apps make them: registered, then applied by a worker. Answers its SID."""
+    digits = endpoint.encode().hex()
+    address = digits.rjust(64, "0") if kind is BindingType.APN else f"token:{digits}"
+    request = Request(identity=identity, kind=kind, address=address, endpoint=endpoint, channels=Channel.CHAT, **more)
+    _, registered = await register(service, request)
+    await drain(service)
+    record = await service.reading.registration(bytes.fromhex(registered.id[:24]))
+    assert record is not None
+    chat = await service.reading.chat_binding(record.link)
+    assert chat is not None
+    return str(chat.sid)
+
+
+async def bind_chat_of(settings: Settings, identity: str, endpoints: Iterable[str]) -> list[str]:
+    """Chat bindings of one identity, made beside a server that runs elsewhere. Answers their SIDs."""
+    async with runtime(settings) as running:
+        service = running.directory.default()
+        return [await bind_chat(service, identity, endpoint) for endpoint in endpoints]
 
 
 async def drain(service: Service) -> None:
@@ -154,7 +165,8 @@ def settings_of(environ: Mapping[str, str], **more: str) -> Settings:
 async def serving(settings: Settings, *, peer: str = "127.0.0.1", origin: str = ORIGIN) -> AsyncIterator[Api]:
     """The application in this process, called as a server from ``peer``."""
     app = create_app(settings)
-    transport = httpx.ASGITransport(app, client=(peer, 40000))
+    # Litestar spells the ASGI types out; httpx takes any mapping.
+    transport = httpx.ASGITransport(cast(Any, app), client=(peer, 40000))
     async with (
         _started(app),
         httpx.AsyncClient(transport=transport, base_url=origin, auth=(ACCOUNT, TOKEN)) as client,

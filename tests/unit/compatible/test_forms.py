@@ -42,14 +42,14 @@ def test_a_bare_key_is_empty() -> None:
 @pytest.mark.parametrize("raw", [b"Identity=%FF", b"Identity=\xff", b"Identity=%ED%A0%80"])
 def test_what_is_not_utf8_is_refused_by_name(raw: bytes) -> None:
     """Bytes that are not UTF-8, lone surrogates included, are refused, naming the parameter."""
-    with pytest.raises(InvalidInput, match="^Identity: must be UTF-8$"):
+    with pytest.raises(InvalidInput, match=r"^Identity: must be UTF-8$"):
         decode_fields(raw)
 
 
 @pytest.mark.parametrize("raw", [b"Identity=a%00b", b"Identity=a\0b"])
 def test_a_nul_is_refused_by_name(raw: bytes) -> None:
     """A NUL is refused, naming the parameter."""
-    with pytest.raises(InvalidInput, match="^Identity: must not contain a NUL"):
+    with pytest.raises(InvalidInput, match=r"^Identity: must not contain a NUL"):
         decode_fields(raw)
 
 

@@ -17,21 +17,21 @@ def test_the_last_of_several_wins() -> None:
 @pytest.mark.parametrize("fields", [{}, {"Identity": [""]}, {"Identity": ["a", ""]}])
 def test_empty_counts_as_missing(fields: dict[str, list[str]]) -> None:
     """A required parameter that is missing or empty is named."""
-    with pytest.raises(InvalidInput, match="^Identity: is required"):
+    with pytest.raises(InvalidInput, match=r"^Identity: is required"):
         parameters.required(fields, "Identity", 10)
 
 
 def test_lengths_are_exact() -> None:
     """The longest value passes, one character more does not."""
     assert parameters.optional({"A": ["x" * 10]}, "A", 10) == "x" * 10
-    with pytest.raises(InvalidInput, match="^A: "):
+    with pytest.raises(InvalidInput, match=r"^A: "):
         parameters.optional({"A": ["x" * 11]}, "A", 10)
 
 
 @pytest.mark.parametrize("values", [["a"] * 4, [""], ["abcd"]])
 def test_many_are_counted_and_measured(values: list[str]) -> None:
     """Lists refuse too many values, empty ones and long ones."""
-    with pytest.raises(InvalidInput, match="^Tag: "):
+    with pytest.raises(InvalidInput, match=r"^Tag: "):
         parameters.many({"Tag": values}, "Tag", 3, 3)
 
 
@@ -44,16 +44,16 @@ def test_every_binding_type_is_known(value: str) -> None:
 @pytest.mark.parametrize("value", ["APN", "web", "twilsock", " apn"])
 def test_unknown_binding_types_are_refused(value: str) -> None:
     """Anything else is refused, case and spaces included."""
-    with pytest.raises(InvalidInput, match="^BindingType: "):
+    with pytest.raises(InvalidInput, match=r"^BindingType: "):
         parameters.binding_type({"BindingType": [value]})
-    with pytest.raises(InvalidInput, match="^BindingType: "):
+    with pytest.raises(InvalidInput, match=r"^BindingType: "):
         parameters.binding_types({"BindingType": ["apn", value]}, ("apn",))
 
 
 @pytest.mark.parametrize("value", ["CR", "CR" + "g" * 32, "IS" + "a" * 32, "CR" + "a" * 33, "CR" + "a" * 32 + "\n"])
 def test_a_malformed_credential_sid_is_refused(value: str) -> None:
     """A CredentialSid is CR and 32 hex digits, and nothing else."""
-    with pytest.raises(InvalidInput, match="^CredentialSid: "):
+    with pytest.raises(InvalidInput, match=r"^CredentialSid: "):
         parameters.credential_sid({"CredentialSid": [value]})
 
 
@@ -69,7 +69,7 @@ def test_dates_are_plain_days() -> None:
 )
 def test_other_dates_are_refused(value: str) -> None:
     """Other forms of a date, and days that never were, are refused."""
-    with pytest.raises(InvalidInput, match="^StartDate: "):
+    with pytest.raises(InvalidInput, match=r"^StartDate: "):
         parameters.day({"StartDate": [value]}, "StartDate")
 
 
@@ -84,7 +84,7 @@ def test_a_page_size_above_the_maximum_is_clamped(value: str, size: int) -> None
 @pytest.mark.parametrize("value", ["0", "000", "-1", "", "x", "1.5", "+5", " 5", "٥", "1e3"])
 def test_a_page_size_below_one_is_refused(value: str) -> None:
     """Below 1, or not a number, is refused."""
-    with pytest.raises(InvalidInput, match="^PageSize: "):
+    with pytest.raises(InvalidInput, match=r"^PageSize: "):
         parameters.page_size({"PageSize": [value]}, 50, 50)
 
 
@@ -96,5 +96,5 @@ def test_a_page_counts_from_zero() -> None:
 @pytest.mark.parametrize("value", ["-1", "", "x", "1.5", "9" * 10, "9" * 5000])
 def test_a_malformed_page_is_refused(value: str) -> None:
     """Anything else is refused."""
-    with pytest.raises(InvalidInput, match="^Page: "):
+    with pytest.raises(InvalidInput, match=r"^Page: "):
         parameters.page_number({"Page": [value]})
