@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,10 +41,11 @@ class Up:
         self._arrived.put(None)
 
     def line(self, pattern: str) -> re.Match[str]:
-        """The next line that matches; the test fails if the output ends first."""
+        """The next line that matches; the test fails if the output ends first, or time runs out."""
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                line = self._arrived.get(timeout=PATIENCE)
+                line = self._arrived.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 line = None
             if line is None:
