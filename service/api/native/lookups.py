@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import get, post
+from litestar.params import FromPath
 
 from service.api.auth import authenticated
 from service.api.native.bodies import LookupBody, NativeRequest, read_body
@@ -35,7 +36,9 @@ class Lookup(msgspec.Struct, frozen=True):
 
 
 @get("/v1/identities/{identity:str}/bindings", guards=[authenticated])
-async def list_bindings(request: NativeRequest, identity: str, service: ServiceQuery = None) -> IdentityBindings:
+async def list_bindings(
+    request: NativeRequest, identity: FromPath[str], service: ServiceQuery = None
+) -> IdentityBindings:
     """Look up one identity."""
     server_only(request)
     if len(identity) > limits.IDENTITY_LENGTH or "\0" in identity:

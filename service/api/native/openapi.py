@@ -10,27 +10,37 @@ from typing import Any
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.openapi.spec import Components, OpenAPIMediaType, Operation, Reference, RequestBody, Schema
+from litestar.openapi.spec import Components, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.security_scheme import SecurityScheme
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
 
 from service import __version__
-from service.api.native.bodies import LogoutBody, LookupBody, RegistrationBody
-
-BODIES = (RegistrationBody, LogoutBody, LookupBody)
 
 
 def described(body: type[msgspec.Struct]) -> type[Operation]:
     """An operation that documents the body which its handler reads itself (strictly, which the framework does not)."""
-    content = {"application/json": OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{body.__name__}"))}
+    [reference], definitions = msgspec.json.schema_components([body], ref_template="{name}")
+    schema = _Verbatim(_whole(reference, definitions))
 
     @dataclass
     class WithBody(Operation):
         def __post_init__(self) -> None:
+            content = {"application/json": OpenAPIMediaType(schema=schema)}
             self.request_body = RequestBody(content=content, required=True)
 
     return WithBody
+
+
+def _whole(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A schema with every reference replaced by what it refers to."""
+    if isinstance(schema, list):
+        return [_whole(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _whole(definitions[schema["$ref"]], definitions)
+    return {key: _whole(part, definitions) for key, part in schema.items()}
 
 
 class _Verbatim(Schema):
@@ -46,14 +56,12 @@ class _Verbatim(Schema):
 
 def config() -> OpenAPIConfig:
     """The OpenAPI settings: the document at ``/schema/openapi.json``, its page at ``/schema``."""
-    _, schemas = msgspec.json.schema_components(BODIES, ref_template="#/components/schemas/{name}")
     return OpenAPIConfig(
         title="Bindery",
         version=__version__,
         path="/schema",
         description="Device registrations: which push addresses belong to which identity.",
         components=Components(
-            schemas={name: _Verbatim(schema) for name, schema in schemas.items()},
             security_schemes={
                 "app": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
                 "server": SecurityScheme(type="http", scheme="basic"),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from service.api.auth import App, authenticated
 from service.api.native.bodies import NativeRequest, RegistrationBody, channel_flags, read_body
@@ -26,7 +26,7 @@ _decoder = msgspec.json.Decoder(RegistrationBody)
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,4})\"?")
 
 ServiceQuery = Annotated[
-    str | None, Parameter(query="service", description="A Service's SID or name; the first by default")
+    str | None, QueryParameter(name="service", description="A Service's SID or name; the first by default")
 ]
 
 
@@ -107,7 +107,7 @@ def _check_app(app: App, body: RegistrationBody, service: Service) -> None:
 
 @get("/v1/registrations/{registration_id:str}", guards=[authenticated])
 async def read(
-    request: NativeRequest, registration_id: str, service: ServiceQuery = None
+    request: NativeRequest, registration_id: FromPath[str], service: ServiceQuery = None
 ) -> RegistrationView | PastRegistrationView:
     """Read a registration: an app its own, a server any."""
     found = service_of(request, service)
@@ -117,7 +117,7 @@ async def read(
 @delete("/v1/registrations", guards=[authenticated])
 async def delete_by_device(
     request: NativeRequest,
-    device_id: Annotated[str, Parameter(min_length=1, max_length=limits.DEVICE_ID_LENGTH)],
+    device_id: Annotated[str, QueryParameter(name="device_id", min_length=1, max_length=limits.DEVICE_ID_LENGTH)],
     service: ServiceQuery = None,
 ) -> None:
     """Log a device out: the app's own logout. Idempotent; fences what the device was registered with."""
@@ -131,7 +131,7 @@ async def delete_by_device(
 
 
 @delete("/v1/registrations/{registration_id:str}", guards=[authenticated])
-async def delete_by_id(request: NativeRequest, registration_id: str, service: ServiceQuery = None) -> None:
+async def delete_by_id(request: NativeRequest, registration_id: FromPath[str], service: ServiceQuery = None) -> None:
     """Turn push off for one registration. Idempotent; not a logout, so that it may register again at once."""
     found = service_of(request, service)
     await ending.turn_off(found, registration_id, _owner(request, found), traceparent_of(request))

@@ -1,0 +1,96 @@
+"""Logs: one structlog pipeline for API and workers; JSON where machines read it, lines where people do.
+
+What may not be logged (addresses, device ids, query strings) is never handed to a logger. An exception is shown by
+where it happened and its class; its text only if the class is ours, since any other may quote the value at fault.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import Any
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+from service.settings import Settings
+
+_QUIET = ("arq", "asyncio", "uvicorn", "litestar")
+_OURS = ("service.", "workers.")
+
+
+def configure(settings: Settings) -> None:
+    """Set up logging for this process, libraries included: their warnings and errors join the same pipeline."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    readable = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        render_exception,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if readable else _as_json,
+    ]
+    structlog.configure(
+        processors=shared,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    *before, renderer = shared
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *before],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.captureWarnings(capture=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def render_exception(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # structlog's
+    """Processor: ``exc_info`` becomes ``exception``, without values."""
+    error = _error_of(event.pop("exc_info", None))
+    if error is not None:
+        event["exception"] = "\n".join(_lines(error))
+    return event
+
+
+def _error_of(exc_info: bool | BaseException | ExcInfo | None) -> BaseException | None:
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1]
+    return sys.exception() if exc_info else None
+
+
+def _lines(error: BaseException) -> list[str]:
+    lines: list[str] = []
+    earlier = error.__cause__ if error.__suppress_context__ else error.__context__
+    if earlier is not None:
+        lines += [*_lines(earlier), "after which:"]
+    for frame in traceback.extract_tb(error.__traceback__):
+        lines.append(f"  {frame.filename}:{frame.lineno} in {frame.name}: {frame.line}")
+    kind = type(error)
+    text = f": {error}" if kind.__module__.startswith(_OURS) else ""
+    lines.append(f"{kind.__module__}.{kind.__qualname__}{text}")
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            lines += ["made up of:", *_lines(part)]
+    return lines
+
+
+def _as_json(logger: WrappedLogger, method: str, event: EventDict) -> str:  # noqa: ARG001  # structlog's signature
+    return _encoder.encode(event).decode()
+
+
+def _unforeseen(value: Any) -> str:
+    # A log line is not worth an exception, and the repr of whatever this is might tell too much.
+    return f"<{type(value).__qualname__}>"
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_unforeseen)
