@@ -11,6 +11,13 @@ local seats = A .. ':' .. space
 local function seat_of(id) return id:byte(1) * 256 + id:byte(2) end
 local function prefix(seat) return string.char(math.floor(seat / 256), seat % 256) end
 
+-- Bytewise. Lua's own < goes by the server's locale, and two fingerprints may be neither before nor after each other.
+local function precedes(a, b)
+  local a1, a2 = struct.unpack('>I6I6', a)
+  local b1, b2 = struct.unpack('>I6I6', b)
+  return a1 < b1 or (a1 == b1 and a2 < b2)
+end
+
 local function occupied_after(seat)
   if seat > 65535 then return nil end
   local found = redis.call('BITPOS', seats, 1, seat, -1, 'BIT')
@@ -49,12 +56,12 @@ while seat do
   local ids, rows = {}, {}
   for n = 1, #flat, 2 do
     local id = flat[n]
-    if from == '' or (backwards and id < from) or (not backwards and id > from) then
+    if from == '' or (backwards and precedes(id, from)) or (not backwards and precedes(from, id)) then
       ids[#ids + 1] = id
       rows[id] = flat[n + 1]
     end
   end
-  table.sort(ids, function(a, b) if backwards then return a > b end return a < b end)
+  table.sort(ids, function(a, b) if backwards then return precedes(b, a) end return precedes(a, b) end)
   for n, id in ipairs(ids) do
     answer[#answer + 1] = id
     answer[#answer + 1] = rows[id]

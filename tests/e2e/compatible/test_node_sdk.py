@@ -28,7 +28,8 @@ def sdk() -> Path:
     lock, stamp = HERE / "package-lock.json", HERE / "node_modules" / ".locked"
     if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
         install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(install, cwd=HERE, check=True, timeout=INSTALL_SECONDS, capture_output=True)
+        done = subprocess.run(install, cwd=HERE, check=False, timeout=INSTALL_SECONDS, capture_output=True, text=True)
+        assert done.returncode == 0, f"npm could not install the SDK: {done.stderr[-2000:]}"
         stamp.write_bytes(lock.read_bytes())
     return HERE / "operations.js"
 
