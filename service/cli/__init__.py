@@ -13,6 +13,7 @@ COMMANDS = {
     "token": "service.cli.token",
     "check": "service.cli.check",
     "settings": "service.cli.settings",
+    "dead": "service.cli.dead",
 }
 """Name of a command -> its module, which holds it as `command`; imported when it is asked for."""
 

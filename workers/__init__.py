@@ -1,0 +1,1 @@
+"""The workers: arq processes that apply what is owed in the ledgers."""

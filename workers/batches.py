@@ -1,0 +1,101 @@
+"""One batch of a lane: taken under lease, reconciled with its backend, settled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from service.domain.jobs import Lane
+from service.domain.record import Record, State
+from service.store.ledger import ChatWork, Lease, Settlement, Verdict
+from service.usecases.reconciling import reconcile_chat, reconcile_notify
+from service.usecases.service import Service
+from workers.attempt import CALL_SECONDS, attempt, handed_back
+from workers.settling import hand_back, persist
+
+REGISTRATIONS, IDENTITIES = 500, 100
+"""The most that is taken at once from a Notify lane, and from a Chat lane."""
+
+# A batch makes two rounds of calls at most (all records at once, then each by itself), and then settles.
+LEASE_MS = int(1000 * (2 * CALL_SECONDS + 10))
+
+
+class Tally(msgspec.Struct):
+    """What a job has done. Notify work counts registrations, Chat work bindings."""
+
+    taken: int = 0
+    settled: int = 0
+    failed: int = 0
+
+    def count(self, settlements: Sequence[Settlement]) -> None:
+        """Note what was settled."""
+        failed = sum(s.verdict in (Verdict.LATER, Verdict.DEAD) for s in settlements)
+        self.failed += failed
+        self.settled += len(settlements) - failed
+
+
+async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
+    """Work one batch of a Notify lane; answers False if nothing was due.
+
+    Raises:
+        StoreUnavailable, StoreFull, TooManyRequests: leases that were not settled run out.
+    """
+    lease = await service.ledgers.take(lane, REGISTRATIONS, LEASE_MS)
+    if lease is None:
+        return False
+    if not lease.records:
+        return True
+    tally.taken += len(lease.records)
+
+    async def reconcile(records: Sequence[Record]) -> list[Settlement]:
+        return await reconcile_notify(service, Lease(lease.token, list(records)))
+
+    async def settle(settlements: Sequence[Settlement]) -> None:
+        await service.ledgers.settle(lane, lease.token, settlements, external=service.notify.external)
+
+    try:
+        settlements = await attempt(reconcile, lease.records)
+        await persist(lambda: settle(settlements))
+    except asyncio.CancelledError:
+        await hand_back(lambda: settle(handed_back(lease.records)))
+        raise
+    tally.count(settlements)
+    return True
+
+
+async def chat_batch(service: Service, lane: Lane, tally: Tally) -> bool:
+    """Work one batch of a Chat lane, its identities side by side; answers and raises as ``notify_batch``."""
+    taken = await service.ledgers.take_chat(lane, IDENTITIES, LEASE_MS)
+    if taken is None:
+        return False
+    token, identities = taken
+    results = await asyncio.gather(
+        *(_chat_identity(service, lane, token, work, tally) for work in identities), return_exceptions=True
+    )
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return True
+
+
+async def _chat_identity(service: Service, lane: Lane, token: bytes, work: ChatWork, tally: Tally) -> None:
+    owed = [r for r in work.records if not r.channels or r.chat in (State.PENDING, State.UNKNOWN)]
+    tally.taken += len(owed)
+
+    async def reconcile(records: Sequence[Record]) -> list[Settlement]:
+        return await reconcile_chat(service, ChatWork(work.owner, list(records)))
+
+    async def settle(settlements: Sequence[Settlement]) -> None:
+        external = service.chat.external
+        await service.ledgers.settle_chat(lane, token, work.owner, settlements, external=external)
+
+    try:
+        settlements = await attempt(reconcile, owed)
+        # Even if there was nothing to do: it is this that takes the identity out of the ledger.
+        await persist(lambda: settle(settlements))
+    except asyncio.CancelledError:
+        await hand_back(lambda: settle(handed_back(owed)))
+        raise
+    tally.count(settlements)

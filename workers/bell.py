@@ -1,0 +1,147 @@
+"""arq's worker, except that an idle one waits at the bell instead of asleep, and that it stops when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from arq.connections import ArqRedis
+from arq.cron import CronJob
+from arq.worker import Function, Worker
+from msgspec import msgpack
+from redis.exceptions import RedisError
+
+from service.queue import BELL, QUEUE
+
+LISTEN_SECONDS = 0.5
+"""How long an idle worker waits for the bell before it looks at the queue unasked."""
+
+_MAX_JOBS = 16
+# Jobs that a killed worker left locked stay at the head of the queue until their locks expire: read past them.
+_READ = 500
+_HEALTH_SECONDS = 5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
+_CLEAN_UP_SECONDS = 3.0
+
+_log = structlog.get_logger(__name__)
+
+
+class _StopAsked(Exception):
+    """Ends arq's loop, which knows no other end."""
+
+
+class BellWorker(Worker):
+    """Runs ``functions`` and ``cron_jobs`` off the queue until ``stop()``.
+
+    ``ctx["stopping"]`` is an event that is set when jobs should come to an end. Jobs that are cancelled stay queued.
+    """
+
+    def __init__(
+        self,
+        queue: ArqRedis,
+        functions: Sequence[Function],
+        cron_jobs: Sequence[CronJob],
+        *,
+        job_seconds: float,
+        ctx: dict[str, Any],
+    ) -> None:
+        self.stopping = asyncio.Event()
+        super().__init__(
+            functions,
+            queue_name=QUEUE,
+            cron_jobs=cron_jobs,
+            redis_pool=queue,
+            handle_signals=False,
+            max_jobs=_MAX_JOBS,
+            job_timeout=job_seconds,
+            keep_result=0,
+            poll_delay=0,
+            queue_read_limit=_READ,
+            health_check_interval=_HEALTH_SECONDS,
+            job_serializer=msgpack.encode,
+            job_deserializer=msgpack.decode,
+            log_results=False,
+            on_startup=self._on_startup,
+            ctx={**ctx, "stopping": self.stopping},
+        )
+        self.started = False
+        self._listening: asyncio.Task[Any] | None = None
+        self._rung = False
+        self._fruitless = 0
+
+    async def serve(self) -> None:
+        """Run until ``stop()``.
+
+        Raises:
+            RedisError, OSError: the queue went away, and its retries were used up.
+        """
+        with contextlib.suppress(_StopAsked):
+            await self.main()
+
+    def stop(self) -> None:
+        """Take no more jobs, and ask those that run to end. ``serve()`` returns; they may still be at it."""
+        self.stopping.set()
+        if self._listening is not None:
+            self._listening.cancel()
+
+    async def finish(self, grace: float) -> None:
+        """After ``serve()``: jobs have ``grace`` seconds to end by themselves, then they are cancelled."""
+        self.stopping.set()
+        if self.tasks:
+            await asyncio.wait(self.tasks.values(), timeout=grace)
+        for task in self.tasks.values():
+            task.cancel()
+        if self.tasks:
+            ended, _ = await asyncio.wait(self.tasks.values(), timeout=_CLEAN_UP_SECONDS)
+            for task in ended:
+                # Looked at, or asyncio complains; that the queue is away is known to whoever starts another worker.
+                _ = task.cancelled() or task.exception()
+        with contextlib.suppress(RedisError, OSError):
+            async with asyncio.timeout(_CLEAN_UP_SECONDS):
+                await self.pool.aclose(close_connection_pool=True)
+
+    async def _on_startup(self, ctx: dict[Any, Any]) -> None:  # noqa: ARG002  # arq's signature
+        self.started = True
+        _log.info("worker_started")
+
+    async def _poll_iteration(self) -> None:
+        if self.stopping.is_set():
+            raise _StopAsked
+        await self._wait()
+        await super()._poll_iteration()
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """As arq does, but without asking the server about jobs that this very worker runs."""
+        before = len(self.tasks)
+        await super().start_jobs([job_id for job_id in job_ids if job_id.decode() not in self.tasks])
+        if len(self.tasks) > before:
+            self._fruitless = 0
+        elif self._rung:
+            self._fruitless += 1
+
+    async def _wait(self) -> None:
+        if self.job_counter >= self.max_jobs and self.tasks:
+            # There may be more on the queue than the bell will tell of: it was read to the worker's capacity.
+            self._rung = False
+            await asyncio.wait(self.tasks.values(), timeout=LISTEN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            return
+        if self._rung and self._fruitless:
+            # Rung for nothing: what is left of the rings is stale too. Clear them, then look once more unasked,
+            # for a job that was queued before they were cleared; one that comes after rings again.
+            self._rung = False
+            await asyncio.sleep(min(_FIRST_PAUSE * 2 ** min(self._fruitless - 1, 10), _LONGEST_PAUSE))
+            await self.pool.delete(BELL)
+            return
+        pool: Any = self.pool  # redis-py's types know neither fractions of a second nor that this is a coroutine
+        self._listening = asyncio.ensure_future(pool.blpop([BELL], timeout=LISTEN_SECONDS))
+        try:
+            self._rung = await self._listening is not None
+        except asyncio.CancelledError:
+            if self.stopping.is_set():
+                raise _StopAsked from None
+            raise
+        finally:
+            self._listening = None

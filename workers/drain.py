@@ -1,0 +1,74 @@
+"""The job: drain one lane until nothing in it is due, or the job's time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import structlog
+
+from service.domain.errors import BinderyError
+from service.domain.jobs import DrainLane, Lane, Ledger
+from service.usecases.service import Directory, Service
+from workers.attempt import CALL_SECONDS
+from workers.batches import Tally, chat_batch, notify_batch
+
+BUDGET_SECONDS = 5.0
+"""After this a job wakes its lane again and ends, so that no lane can keep a worker to itself."""
+
+JOB_SECONDS = BUDGET_SECONDS + 2 * CALL_SECONDS + 5
+"""What a job may take at most: its budget, and one batch that was begun at its end."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def drain_lane(ctx: dict[str, Any], raw: Any) -> None:
+    """arq's function of that name. Nothing is lost when it fails: what it did not settle is still owed."""
+    try:
+        job = msgspec.convert(raw, DrainLane)
+    except msgspec.ValidationError:
+        _log.warning("job_not_understood")
+        return
+    lane, stopping = job.lane, ctx["stopping"]
+    named = {"service": lane.service, "ledger": lane.ledger.name.lower(), "lane": lane.number}
+    with structlog.contextvars.bound_contextvars(**named, **_trace(job.traceparent)):
+        directory: Directory = ctx["directory"]
+        service = directory.by_sid(lane.service)
+        if service is None:
+            _log.warning("job_of_unknown_service")
+            return
+        await _run(service, job, stopping)
+
+
+async def _run(service: Service, job: DrainLane, stopping: asyncio.Event) -> None:
+    started, tally, outcome = time.perf_counter(), Tally(), "cancelled"
+    try:
+        outcome = await _drain(service, job, stopping, tally)
+    except BinderyError as error:
+        outcome = error.slug
+    finally:
+        ms = round((time.perf_counter() - started) * 1000, 2)
+        _log.info("job", **msgspec.structs.asdict(tally), outcome=outcome, ms=ms)
+
+
+async def _drain(service: Service, job: DrainLane, stopping: asyncio.Event, tally: Tally) -> str:
+    batch = notify_batch if job.lane.ledger is Ledger.NOTIFY else chat_batch
+    end = time.monotonic() + BUDGET_SECONDS
+    while time.monotonic() < end and not stopping.is_set():
+        if not await batch(service, job.lane, tally):
+            return "drained"
+    if await service.ledgers.go_on(job.lane):
+        service.wake(_wake(job.lane), job.traceparent)
+        return "goes-on"
+    return "drained"
+
+
+def _wake(lane: Lane) -> bytes:
+    return f"{lane.ledger.value}{lane.number}".encode()
+
+
+def _trace(traceparent: str | None) -> dict[str, str]:
+    """The request's id in W3C Trace Context, if the job has one."""
+    return {"trace_id": traceparent[3:35], "traceparent": traceparent} if traceparent else {}

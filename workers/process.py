@@ -1,0 +1,111 @@
+"""A worker process: opens the store, then runs arq workers, one after the other, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import structlog
+from arq.cron import cron
+from arq.worker import func
+from redis.exceptions import RedisError
+
+from service.bootstrap import Runtime, runtime
+from service.domain.errors import BinderyError
+from service.settings import Settings
+from service.store.section import StoreRefused
+from workers.bell import LISTEN_SECONDS, BellWorker
+from workers.connection import open_queue
+from workers.drain import JOB_SECONDS, drain_lane
+from workers.settling import HAND_BACK_SECONDS
+from workers.sweep import EVERY_SECONDS, sweep
+
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 0.5
+_SWEEP_SECONDS = 10
+_END_OF_LOOP = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until ``stop``; no outage of the store or the queue ends it.
+
+    Raises:
+        StoreRefused: the store was written by a newer version, or under another key.
+    """
+    async with runtime(settings) as running:
+        await _open(running, stop)
+        backoff = _FIRST_BACKOFF
+        away = False
+        while not stop.is_set():
+            worker = _worker(running)
+            try:
+                await _serve(worker, stop, settings.shutdown_grace)
+            except (RedisError, OSError) as error:
+                if worker.started:
+                    away, backoff = False, _FIRST_BACKOFF
+                if not away:
+                    _log.warning("queue_lost", error=type(error).__name__)
+                away = True
+                await _pause(stop, backoff)
+                backoff = min(2 * backoff, _LONGEST_BACKOFF)
+        _log.info("worker_stopped")
+
+
+async def _open(running: Runtime, stop: asyncio.Event) -> None:
+    backoff, told = _FIRST_BACKOFF, False
+    while not stop.is_set():
+        try:
+            await running.open_store()
+        except StoreRefused:
+            raise
+        except BinderyError as error:
+            if not told:
+                _log.warning("waiting_for_the_store", error=error.slug)
+            told = True
+            await _pause(stop, backoff)
+            backoff = min(2 * backoff, _LONGEST_BACKOFF)
+        else:
+            return
+
+
+async def _serve(worker: BellWorker, stop: asyncio.Event, grace: float) -> None:
+    serving, stopped = asyncio.ensure_future(worker.serve()), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        worker.stop()
+        # It is in the middle of a look at the queue at most; only a queue that does not answer keeps it longer.
+        await asyncio.wait({serving}, timeout=min(_END_OF_LOOP, grace / 4))
+    finally:
+        stopped.cancel()
+        serving.cancel()
+        await asyncio.wait({serving})
+        # Within the grace: cancelled jobs hand their leases back, and that takes time too.
+        await worker.finish(max(0.0, grace - HAND_BACK_SECONDS - 2 * _END_OF_LOOP))
+    if not serving.cancelled():
+        serving.result()
+
+
+def _worker(running: Runtime) -> BellWorker:
+    settings = running.settings
+    return BellWorker(
+        open_queue(settings.queue_url, timeout=settings.redis_timeout + LISTEN_SECONDS),
+        [func(drain_lane, name="drain_lane")],
+        [
+            cron(
+                sweep,
+                name="sweep",
+                second=set(range(0, 60, EVERY_SECONDS)),
+                run_at_startup=True,
+                timeout=_SWEEP_SECONDS,
+            )
+        ],
+        job_seconds=JOB_SECONDS,
+        ctx={"directory": running.directory},
+    )
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    waiting = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({waiting}, timeout=seconds * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
+    waiting.cancel()
