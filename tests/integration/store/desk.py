@@ -22,9 +22,9 @@ NOTIFY, CHAT, BOTH = Channel.NOTIFY, Channel.CHAT, Channel.NOTIFY | Channel.CHAT
 class Desk:
     """One fresh Service."""
 
-    def __init__(self, redis: Redis, *, cap: int = 20, replace_oldest: bool = False) -> None:
+    def __init__(self, redis: Redis, *, cap: int = 20, replace_oldest: bool = False, sid: str | None = None) -> None:
         self.redis = redis
-        self.sid = f"IS{secrets.token_hex(16)}"
+        self.sid = sid or f"IS{secrets.token_hex(16)}"
         self.section = Section(redis, self.sid, KEY)
         self.registrations = Registrations(
             self.section, cap=cap, replace_oldest=replace_oldest, fence_seconds=3660, events_max=1000

@@ -36,8 +36,8 @@ async def test_updates_and_rotations_do_not_count(desk: Desk) -> None:
 
 async def test_chat_only_registrations_do_not_count(desk: Desk) -> None:
     """Chat-only registrations are beside the cap, until they ask for Notify."""
-    await fill(desk)
     await desk.login("alice", "chat", "phone", channels=CHAT)
+    await fill(desk)
     assert len(await desk.desired("alice")) == 21
     with pytest.raises(CapReached):
         await desk.login("alice", "chat", "phone", channels=BOTH)

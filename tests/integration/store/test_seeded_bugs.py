@@ -1,0 +1,71 @@
+"""Each line of the contract that the scripts keep has a test that fails when the line is broken: here each is broken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from service.redis import Script
+from service.store import section
+from service.store.scripts import script
+from tests.integration.store import (
+    test_cap,
+    test_channels,
+    test_fences,
+    test_ledger,
+    test_no_leak,
+    test_one_owner,
+)
+from tests.integration.store.desk import Desk
+
+Test = Callable[[Desk], Awaitable[None]]
+
+BUGS: list[tuple[str, str, str, Test]] = [
+    # 1: one address, one owner
+    ("1 the former owner's map keeps a taken address", "enter(former, fp, 0)", "", test_one_owner.test_a_second_login_takes_the_address_from_the_first),
+    ("1 a rotated token leaves the old one", "then displace(id, other) end", "then end", test_one_owner.test_a_new_token_replaces_the_old_one_of_the_device),
+    # 2: no leak after the answer
+    ("2 a takeover leaves the applied version visible", "if own and not settle and has(own.channels, NOTIFY) then past = applied_section(own, own.notify) end", "if live then past = applied_section(live, live.notify) end", test_no_leak.test_after_a_takeover),
+    ("2 a logout leaves Chat", "if not inherited then drop_chat(r.link, settle, reason) end", "", test_no_leak.test_after_a_logout),
+    ("2 an old SID still deletes", "if section == '' or section:sub(2, 5) ~= nonce then", "if false then", test_no_leak.test_a_replaced_binding_is_not_found_by_its_sid),
+    # 3: the last request wins
+    ("3 settled whatever happened since", "score and tonumber(score) == tonumber(token) and r.version == tonumber(seen)", "score", test_ledger.test_settling_an_old_version_changes_nothing),
+    ("3 settled whatever the lease", "and tonumber(score) == tonumber(token)", "", test_ledger.test_a_lease_keeps_others_off_until_it_ends),
+    ("3 a stopped worker's late write goes unnoticed", "elseif r and external then", "elseif false then", test_ledger.test_an_unmatched_settlement_of_an_upstream_is_looked_into),
+    # 4: nothing answered is lost
+    ("4 nothing is owed", "redis.call('ZADD', A .. ':' .. m.lane, NOW_MS, m[2])", "", test_ledger.test_the_sweep_finds_what_nobody_was_woken_for),
+    ("4 the wake flag outlives the drain", "redis.call('DEL', flag)", "", test_ledger.test_a_registration_during_a_drain_is_not_missed),
+    # 5: the cap
+    ("5 the cap counts one too few", "if #held >= cap then", "if #held > cap then", test_cap.test_the_twenty_first_is_refused),
+    ("5 chat-only registrations count", "if e[1] ~= fp and has(e[2], NOTIFY) then held", "if e[1] ~= fp then held", test_cap.test_chat_only_registrations_do_not_count),
+    # 6: a dead session stays dead
+    ("6 no fence where there was nothing to remove", "for _, what in ipairs(named_list) do raise_fence", "for _, what in ipairs(ended > 0 and named_list or {}) do raise_fence", test_fences.test_a_late_registration_of_a_logged_out_device_is_refused),
+    ("6 unchanged before fenced", "if is_fenced(owner, device, { fp }, session, channels, iat) then return { 'fenced' } end", "if not get('r', fp) and is_fenced(owner, device, { fp }, session, channels, iat) then return { 'fenced' } end", test_fences.test_a_dead_session_cannot_hide_behind_an_unchanged_registration),
+    ("6 the second of the logout is let through", "return iat < at or not another", "return iat < at", test_fences.test_without_a_known_session_the_second_of_the_logout_is_refused),
+    # 7: logout is channel-aware
+    ("7 a logout takes messaging too", "(KIND[r.type] or messaging or by == 'a')", "true", test_channels.test_a_logout_spares_messaging),
+    ("7 a logout of one channel takes both", "local going = bit.band(r.channels, channels)", "local going = r.channels", test_channels.test_dropping_one_channel_keeps_the_other),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("right", "wrong", "test"), [bug[1:] for bug in BUGS], ids=[bug[0] for bug in BUGS])
+async def test_a_seeded_bug_is_caught(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, right: str, wrong: str, test: Test
+) -> None:
+    """The test passes, and with the bug in place it fails."""
+    await test(Desk(desk.redis))
+    seeded = 0
+
+    def broken(name: str) -> Script:
+        nonlocal seeded
+        source = script(name).source
+        seeded += source.count(right.encode())
+        return Script(name, source.replace(right.encode(), wrong.encode()))
+
+    monkeypatch.setattr(section, "script", broken)
+    with pytest.raises((AssertionError, pytest.fail.Exception, TimeoutError)):
+        async with asyncio.timeout(5):
+            await test(desk)
+    assert seeded, "the scripts no longer have the line that this bug breaks"
