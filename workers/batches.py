@@ -18,8 +18,13 @@ from workers.settling import hand_back, persist
 REGISTRATIONS, IDENTITIES = 500, 100
 """The most that is taken at once from a Notify lane, and from a Chat lane."""
 
-# A batch makes two rounds of calls at most (all records at once, then each by itself), and then settles.
-LEASE_MS = int(1000 * (2 * CALL_SECONDS + 10))
+# A batch makes two rounds of calls at most (all records at once, then each by itself), and then settles. Within our own
+# store there are no calls to protect, and a short lease is all that the work of a killed worker waits for.
+LEASE_MS, OWN_LEASE_MS = int(1000 * (2 * CALL_SECONDS + 10)), 5_000
+
+
+def _lease_ms(external: bool) -> int:
+    return LEASE_MS if external else OWN_LEASE_MS
 
 
 class Tally(msgspec.Struct):
@@ -42,7 +47,7 @@ async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
     Raises:
         StoreUnavailable, StoreFull, TooManyRequests: leases that were not settled run out.
     """
-    lease = await service.ledgers.take(lane, REGISTRATIONS, LEASE_MS)
+    lease = await service.ledgers.take(lane, REGISTRATIONS, _lease_ms(service.notify.external))
     if lease is None:
         return False
     if not lease.records:
@@ -67,7 +72,7 @@ async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
 
 async def chat_batch(service: Service, lane: Lane, tally: Tally) -> bool:
     """Work one batch of a Chat lane, its identities side by side; answers and raises as ``notify_batch``."""
-    taken = await service.ledgers.take_chat(lane, IDENTITIES, LEASE_MS)
+    taken = await service.ledgers.take_chat(lane, IDENTITIES, _lease_ms(service.chat.external))
     if taken is None:
         return False
     token, identities = taken
