@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from service.domain.errors import BinderyError
 from service.redis import Script
 from service.store import section
 from service.store.scripts import script
@@ -65,7 +66,7 @@ async def test_a_seeded_bug_is_caught(
         return Script(name, source.replace(right.encode(), wrong.encode()))
 
     monkeypatch.setattr(section, "script", broken)
-    with pytest.raises((AssertionError, pytest.fail.Exception, TimeoutError)):
+    with pytest.raises((AssertionError, BinderyError, pytest.fail.Exception, TimeoutError)):
         async with asyncio.timeout(5):
             await test(desk)
     assert seeded, "the scripts no longer have the line that this bug breaks"
