@@ -93,5 +93,6 @@ def explain(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no connection to Redis: timed out"
     if isinstance(error, OSError):
-        return f"no connection to Redis: {error.strerror or type(error).__name__}"
+        # asyncio joins the failures of a name's several addresses into an OSError that has only a text, with them.
+        return f"no connection to Redis: {error.strerror or 'none of its addresses can be reached'}"
     return f"no connection to Redis: {error}"

@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 import hiredis
 import msgspec
 
-from service.redis.errors import DEMOTED, OutcomeUnknown, ReplyError
+from service.redis.errors import DEMOTED, NotSent, OutcomeUnknown, ReplyError
 
 #: A RESP2 reply. A list may hold a ReplyError, if a script or a transaction returned one inside it.
 Reply: TypeAlias = "int | bytes | list[Reply] | ReplyError | None"
@@ -72,11 +72,11 @@ class Link(asyncio.Protocol):
     def write(self, calls: Iterable[Call]) -> None:
         """Hands the calls that somebody still waits for to the transport, in one write.
 
-        From here on their outcome depends on the server. Raises ConnectionError if the connection is gone.
+        From here on their outcome depends on the server. Raises NotSent if the connection is gone.
         """
         transport = self._transport
         if transport is None:
-            raise ConnectionError(self.reason)
+            raise NotSent(self.reason)
         inflight, data = self.inflight, []
         for call in calls:
             if call.future.done():
@@ -92,7 +92,7 @@ class Link(asyncio.Protocol):
     def ask(self, *args: Argument) -> asyncio.Future[Reply]:
         """Sends one command at once: for handshakes and discovery, before the link has an owner to keep deadlines.
 
-        Raises ConnectionError if the connection is gone already.
+        Raises NotSent if the connection is gone already.
         """
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.write((Call(future, pack(args), math.inf),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.redis.dial import Dialer
-from service.redis.errors import ReplyError, Unavailable
+from service.redis.errors import NotSent, ReplyError, Unavailable
 from service.redis.link import Link
 from service.redis.url import TCP, Address
 
@@ -20,7 +20,7 @@ class SentinelDialer:
     async def open(self) -> Link:
         """A connection to a server that says itself that it is the primary.
 
-        Raises what Dialer.open() raises, and ConnectionError if no Sentinel knows the primary.
+        Raises what Dialer.open() raises, and NotSent if no Sentinel knows the primary.
         """
         link = await self._connect.open(await self._locate())
         confirmed = False
@@ -32,7 +32,7 @@ class SentinelDialer:
             if not confirmed:
                 link.abort("the server is not the primary")
         if not confirmed:
-            raise ConnectionError("the server that Sentinel named is not the primary")
+            raise NotSent("the server that Sentinel named is not the primary")
         return link
 
     async def _locate(self) -> TCP:
@@ -50,7 +50,7 @@ class SentinelDialer:
             self._sentinels.append(sentinel)
         if failure is not None:
             raise failure
-        raise ConnectionError("no Sentinel knows a primary of that name")
+        raise NotSent("no Sentinel knows a primary of that name")
 
     async def _ask_one(self, sentinel: Address) -> TCP | None:
         link = await self._ask.open(sentinel)

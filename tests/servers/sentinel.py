@@ -80,4 +80,4 @@ class ValkeySentinel:
         reply = sentinel.call("SENTINEL", "MASTER", NAME)
         assert isinstance(reply, list)
         facts = dict(zip(reply[::2], reply[1::2], strict=True))
-        return facts[b"num-other-sentinels"] == b"2" and facts[b"num-slaves"] == b"1"
+        return (facts[b"num-other-sentinels"], facts[b"num-slaves"]) == (b"2", b"1")
