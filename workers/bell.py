@@ -15,6 +15,7 @@ from msgspec import msgpack
 from redis.exceptions import RedisError
 
 from service.queue import BELL, QUEUE
+from workers.connection import close_queue
 
 LISTEN_SECONDS = 0.5
 """How long an idle worker waits for the bell before it looks at the queue unasked."""
@@ -101,7 +102,7 @@ class BellWorker(Worker):
                 _ = task.cancelled() or task.exception()
         with contextlib.suppress(RedisError, OSError):
             async with asyncio.timeout(_CLEAN_UP_SECONDS):
-                await self.pool.aclose(close_connection_pool=True)
+                await close_queue(self.pool)
 
     async def _on_startup(self, ctx: dict[Any, Any]) -> None:  # noqa: ARG002  # arq's signature
         self.started = True

@@ -48,6 +48,14 @@ def open_queue(url: str, *, timeout: float) -> ArqRedis:
     return _arranged(ArqRedis(host=address.host, port=address.port, **options, **login))
 
 
+async def close_queue(queue: ArqRedis) -> None:
+    """Close every connection of it, those to Sentinels included, which redis-py leaves open."""
+    await queue.aclose(close_connection_pool=True)
+    watchers = getattr(queue.connection_pool, "sentinel_manager", None)
+    for sentinel in watchers.sentinels if watchers is not None else ():
+        await sentinel.aclose(close_connection_pool=True)
+
+
 def _through_sentinels(target: Target, options: dict[str, Any], login: dict[str, Any]) -> ArqRedis:
     hosts = [(at.host, at.port) for at in target.addresses if isinstance(at, TCP)]
     # Sentinels are many: one that does not answer is passed over, not asked again.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -99,18 +99,21 @@ class Bench:
 
     async def depth(self) -> int:
         """Entries in the ledgers."""
-        return (await self.service.ledgers.sweep()).depth
+        return await self._entries(Ledger, "+inf")
 
     async def due(self) -> int:
         """Entries in the Notify ledger that nobody holds a lease on."""
-        anchor = self.service.section.anchor
-        time: Any = await self.running.store.command("TIME", key=anchor)
-        now = int(time[0]) * 1000 + int(time[1]) // 1000
-        counts: list[Any] = [
-            await self.running.store.command("ZCOUNT", b"%b:n%d" % (anchor, lane), "-inf", now, key=anchor)
-            for lane in range(LANES)
-        ]
-        return sum(counts)
+        clock: Any = await self.running.store.command("TIME", key=self.service.section.anchor)
+        return await self._entries([Ledger.NOTIFY], int(clock[0]) * 1000 + int(clock[1]) // 1000)
+
+    async def _entries(self, ledgers: Iterable[Ledger], until: int | str) -> int:
+        anchor, total = self.service.section.anchor, 0
+        for ledger in ledgers:
+            for lane in range(LANES):
+                key = b"%b:%b%d" % (anchor, ledger.value.encode(), lane)
+                count: Any = await self.running.store.command("ZCOUNT", key, "-inf", until, key=anchor)
+                total += count
+        return total
 
 
 class Upstream:
