@@ -58,8 +58,13 @@ class Contract:
         own = self.registrations.get(address)
         own = own if own and own.identity == identity else None
         if keep and own:
-            merged = {"device": own.device, "session": own.session, "endpoint": own.endpoint}
-            wanted = replace(wanted, channels=wanted.channels | own.channels, **merged)
+            wanted = replace(
+                wanted,
+                channels=wanted.channels | own.channels,
+                device=own.device,
+                session=own.session,
+                endpoint=own.endpoint,
+            )
         after = deepcopy(self)
         after._displace(address, wanted)
         after.registrations[address] = wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any, cast
 
 from service.domain.addresses import BindingType
 from service.domain.events import Event, Reason, decode_event
@@ -141,14 +142,16 @@ class Desk:
 
     async def events(self) -> list[Event]:
         entries = await self.redis.command("XRANGE", self.section.anchor + b":e", "-", "+", key=self.section.anchor)
-        assert isinstance(entries, list)
-        return [decode_event(entry_id, fields) for entry_id, fields in entries]
+        return [decode_event(entry_id, fields) for entry_id, fields in cast(Any, entries)]
 
     async def now(self) -> int:
         """The store's clock, in seconds."""
-        time = await self.redis.command("TIME", key=self.section.anchor)
-        assert isinstance(time, list)
-        return int(time[0])
+        return (await self.time())[0]
+
+    async def time(self) -> tuple[int, int]:
+        """The store's clock: seconds, and microseconds within the second."""
+        seconds, micros = cast(Any, await self.redis.command("TIME", key=self.section.anchor))
+        return int(seconds), int(micros)
 
 
 def verdict(record: Record) -> Settlement:

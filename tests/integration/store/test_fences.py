@@ -55,14 +55,12 @@ async def test_servers_are_not_fenced_by_devices(desk: Desk) -> None:
     assert await desk.desired("alice") == {"token"}
 
 
-async def in_one_second(desk: Desk, attempt: int = 0) -> int:
+async def in_one_second(desk: Desk) -> int:
     """The current second, with most of it left."""
-    time = await desk.redis.command("TIME", key=desk.section.anchor)
-    assert isinstance(time, list)
-    while int(time[1]) > 600_000:
-        time = await desk.redis.command("TIME", key=desk.section.anchor)
-        assert isinstance(time, list)
-    return int(time[0])
+    second, micros = await desk.time()
+    while micros > 600_000:
+        second, micros = await desk.time()
+    return second
 
 
 async def test_in_the_second_of_the_logout_the_session_decides(desk: Desk) -> None:
@@ -76,7 +74,7 @@ async def test_in_the_second_of_the_logout_the_session_decides(desk: Desk) -> No
 
 
 async def test_without_a_known_session_the_second_of_the_logout_is_refused(desk: Desk) -> None:
-    """Where the logout cannot tell which session it ended, tokens of its second are refused: rather that than a leak."""
+    """Where the logout cannot tell which session it ended, tokens of its second are refused."""
     second = await in_one_second(desk)
     await desk.logout("alice")
     with pytest.raises(SessionEnded):

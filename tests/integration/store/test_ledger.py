@@ -85,7 +85,7 @@ async def test_an_unmatched_settlement_of_an_upstream_is_looked_into(desk: Desk)
 
 
 async def test_a_lease_keeps_others_off_until_it_ends(desk: Desk) -> None:
-    """A leased entry is nobody else's; when its lease has run out it is taken again, and the first settlement is void."""
+    """A leased entry is nobody else's; when the lease has run out it is taken again and the first settles nothing."""
     await desk.login("alice", "token")
     lane = desk.lane("token")
     first = await desk.ledgers.take(lane, 10, 200)
