@@ -150,6 +150,12 @@ if wants_chat then
     chat = own.chat
   else
     chat = PENDING
+    -- A removed registration that waits for the end of this very Chat binding has nothing to wait for any more.
+    local waiting = c and c.channels == 0 and c.link ~= fp and get('r', c.link) or nil
+    if waiting and waiting.link == chat_key then
+      waiting.link, waiting.chat = NO_LINK, NONE
+      put('r', c.link, not (waiting.channels == 0 and waiting.notify == NONE) and waiting or nil)
+    end
     c = { type = kind, channels = CHAT, notify = NONE, chat = PENDING, attempts = 0, owner = owner, device = endpoint,
       link = fp, session = NO_SESSION, version = this, generation = this, nonce = chat_nonce, created = NOW,
       updated = NOW, seen = NOW, address = chat_address, attributes = chat_attributes, extras = '',

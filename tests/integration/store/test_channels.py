@@ -119,3 +119,14 @@ async def test_deleting_a_binding_takes_out_its_channel_alone(desk: Desk, chat: 
     await desk.drain()
     assert await desk.applied("alice") == (set() if not chat else {"token"})
     assert await desk.chats("alice") == ({"alice:phone"} if not chat else set())
+
+
+async def test_a_chat_binding_that_comes_back_under_another_address_leaves_nothing_behind(desk: Desk) -> None:
+    """An endpoint that registers again, before its removal was applied, ends the wait of what was removed."""
+    await desk.login("alice", "one", channels=BOTH, endpoint="e")
+    await desk.drain()
+    await desk.logout("alice", address="one")
+    await desk.login("alice", "two", channels=BOTH, endpoint="e")
+    await desk.drain()
+    assert await desk.chats("alice") == {"e"}
+    assert await desk.record("one") is None
