@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import hmac
+import time
 from base64 import b64decode
 from hashlib import blake2b
 
@@ -20,6 +21,9 @@ from service.domain.errors import Unauthenticated
 from service.domain.limits import CLOCK_LEEWAY, IDENTITY_LENGTH, SESSION_LENGTH
 from service.settings import Settings
 from service.usecases.service import Service
+
+_REMEMBERED = 20_000
+"""Tokens whose check is remembered, by their digest, until they expire: about 10 MB."""
 
 AnyConnection = ASGIConnection[BaseRouteHandler, object, object, State]
 
@@ -55,6 +59,8 @@ class Authenticator:
             self._passwords.setdefault(key.sid.encode(), []).append(_digest(key.secret.encode()))
         self._secrets = settings.jwt_secrets
         self._max_ttl = settings.jwt_max_ttl
+        # Checking a token costs a third of an unchanged registration; an app comes with the same one for an hour.
+        self._verified: dict[bytes, tuple[App, float]] = {}
 
     def caller(self, header: str | None) -> Caller:
         """The caller of an Authorization header.
@@ -90,6 +96,20 @@ class Authenticator:
         return Server(name.decode())
 
     def _app(self, token: str) -> App:
+        digest = _digest(token.encode())
+        remembered = self._verified.get(digest)
+        if remembered is not None:
+            app, expires = remembered
+            if time.time() < expires + CLOCK_LEEWAY:
+                return app
+            del self._verified[digest]
+        app, expires = self._verify(token)
+        if len(self._verified) >= _REMEMBERED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[digest] = app, expires
+        return app
+
+    def _verify(self, token: str) -> tuple[App, float]:
         claims = None
         for secret in self._secrets:
             try:
@@ -107,7 +127,7 @@ class Authenticator:
             raise Unauthenticated
         return self._claimed(claims)
 
-    def _claimed(self, claims: dict[str, object]) -> App:
+    def _claimed(self, claims: dict[str, object]) -> tuple[App, float]:
         identity, session = claims["sub"], claims.get("sid")
         issued_at, expires = claims["iat"], claims["exp"]
         if not isinstance(identity, str) or not 0 < len(identity) <= IDENTITY_LENGTH or "\0" in identity:
@@ -120,13 +140,14 @@ class Authenticator:
             raise Unauthenticated(f"The token lives longer than {self._max_ttl} seconds")
         issuer, audience = claims.get("iss"), claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
-        return App(
+        app = App(
             identity=identity,
             session=session,
             issued_at=int(issued_at),
             issuer=issuer if isinstance(issuer, str) else None,
             audience=tuple(a for a in audiences if isinstance(a, str)),
         )
+        return app, float(expires)
 
 
 def check_scope(app: App, service: Service) -> None:
