@@ -6,6 +6,7 @@ where it happened and its class; its text only if the class is ours, since any o
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import traceback
@@ -50,6 +51,13 @@ def configure(settings: Settings) -> None:
     logging.captureWarnings(capture=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG001  # asyncio's
+    """For ``loop.set_exception_handler``: asyncio's own handler prints the exception's text, in the task's repr."""
+    structlog.get_logger("asyncio").error(
+        "unhandled_in_loop", what=context["message"], exc_info=context.get("exception")
+    )
 
 
 def render_exception(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001  # structlog's

@@ -10,14 +10,17 @@ import sys
 import structlog
 import uvloop
 
-from service.logs import configure
+from service.logs import configure, on_loop_error
 from service.settings import Settings, SettingsError, load
 from service.store.section import StoreRefused
 from workers.process import run
 
 
 def main() -> int:
-    """Run to the end; answers the exit status: 0 stopped, 1 the store refused us, 2 settings at fault."""
+    """Run to the end.
+
+    Answers the exit status: 0 stopped, 1 the store refused us, 2 the settings are at fault, 3 we are.
+    """
     try:
         settings = load(os.environ)
     except SettingsError as error:
@@ -32,6 +35,7 @@ def main() -> int:
 async def _until_signal(settings: Settings) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(on_loop_error)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
@@ -39,6 +43,9 @@ async def _until_signal(settings: Settings) -> int:
     except StoreRefused as error:
         structlog.get_logger("workers").error("store_refused", detail=error.detail)
         return 1
+    except Exception as error:  # noqa: BLE001  # the process's edge: Python would print its text
+        structlog.get_logger("workers").critical("worker_broke", error=type(error).__name__, exc_info=error)
+        return 3
     return 0
 
 

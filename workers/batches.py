@@ -15,8 +15,9 @@ from service.usecases.service import Service
 from workers.attempt import CALL_SECONDS, attempt, handed_back
 from workers.settling import hand_back, persist
 
-REGISTRATIONS, IDENTITIES = 500, 100
-"""The most that is taken at once from a Notify lane, and from a Chat lane."""
+REGISTRATIONS, IDENTITIES = 200, 100
+"""The most that is taken at once from a Notify lane, and from a Chat lane. Settling 500 registrations was seen to keep
+the store from everybody else for 14 ms; the throughput is the same with 200."""
 
 # A batch makes two rounds of calls at most (all records at once, then each by itself), and then settles. Within our own
 # store there are no calls to protect, and a short lease is all that the work of a killed worker waits for.

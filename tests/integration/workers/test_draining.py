@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import structlog
 
 from service.backends import Failure
 from service.domain.jobs import Lane, Ledger
@@ -208,6 +209,22 @@ async def test_a_job_whose_time_is_up_wakes_its_lane_again(bench: Bench, monkeyp
     await bench.drain(bench.lane("token"))
     await bench.running.queue.aclose()
     assert await bench.running.queue_store.command("ZCARD", "bindery:jobs") == 1
+
+
+async def test_a_job_that_breaks_ends_without_a_word_of_what_it_broke_at(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """arq, which would log the exception's text, never sees it; what was leased is done once the lease is over."""
+
+    def broken(*_: object) -> None:
+        raise ValueError("token-of-alice")
+
+    await bench.login("alice", "token")
+    with monkeypatch.context() as during, structlog.testing.capture_logs() as lines:
+        during.setattr("workers.batches.handed_back", broken)
+        during.setattr("workers.batches.attempt", broken)
+        await bench.drain(bench.lane("token"))
+    assert [(line["event"], line["outcome"]) for line in lines] == [("job", "broke")]
 
 
 async def test_a_job_of_an_unknown_service_ends(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -11,7 +12,7 @@ import pytest
 import structlog
 
 from service.domain.errors import NotFound
-from service.logs import configure, render_exception
+from service.logs import configure, on_loop_error, render_exception
 from service.settings import load
 from tests.unit.settings.test_loading import LEAST
 
@@ -56,6 +57,17 @@ def test_causes_and_groups_are_told_alike() -> None:
     assert "builtins.KeyError" in text
     assert "builtins.ValueError" in text
     assert "alice" not in text
+
+
+async def test_a_forgotten_task_tells_no_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """asyncio's own complaint holds the task's repr, and that the exception's."""
+    configure(load({**LEAST, "BINDERY_LOG_FORMAT": "json"}))
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(on_loop_error)
+    loop.call_exception_handler({"message": "never retrieved", "exception": ValueError("alice"), "future": "alice"})
+    err = capsys.readouterr().err
+    assert "builtins.ValueError" in err
+    assert "alice" not in err
 
 
 @pytest.mark.parametrize("level", ["info", "warning"])
