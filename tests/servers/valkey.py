@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import shutil
 import signal
 import socket
@@ -33,12 +34,21 @@ OPTIONS = (
 )
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port of the loopback interface that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback interface that is free now, and that this process has not had before.
+
+    It lies below the ports that systems give to outgoing connections, or one of those could take it meanwhile.
+    """
+    while True:
+        port = random.randrange(15_000, 30_000)  # noqa: S311 - not a secret
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 class ValkeyServer:
