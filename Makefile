@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+BENCH_STAMP := $(VENV)/.installed-bench
 UV ?= uv
 CODE := service $(wildcard workers) tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check proof format lock clean
+.PHONY: help run test lint check proof bench bench-full format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +33,12 @@ check: lint test ## everything CI asks
 proof: $(DEV_STAMP) ## run the long proofs: load, endurance, randomised faults
 	@$(BIN)/python -m pytest -m proof
 
+bench: $(BENCH_STAMP) ## measure against the targets, in under 10 minutes; results under .bindery/bench
+	@$(BIN)/python -m tests.benchmarks
+
+bench-full: $(BENCH_STAMP) ## measure everything: every size of store and number of processes (takes an hour)
+	@$(BIN)/python -m tests.benchmarks --full
+
 format: $(DEV_STAMP) ## format the code and mend what the linter can mend
 	@$(BIN)/ruff format $(CODE)
 	@$(BIN)/ruff check --fix $(CODE)
@@ -41,6 +48,8 @@ lock: ## resolve the dependencies again and lock them with hashes (needs uv)
 	@$(UV) pip compile $(LOCK) --group build --output-file requirements/run.txt
 	@$(UV) pip compile $(LOCK) --group build --group dev --constraints requirements/run.txt \
 		--output-file requirements/dev.txt
+	@$(UV) pip compile $(LOCK) --group build --group dev --group bench --constraints requirements/dev.txt \
+		--output-file requirements/bench.txt
 
 # Universal: one lock for every supported Python, on Linux and macOS. No index address is written down.
 LOCK := pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
@@ -64,6 +73,11 @@ $(RUN_STAMP): requirements/run.txt pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(DEV_STAMP): requirements/dev.txt $(RUN_STAMP)
+	@echo "bindery: installing what is locked in $<"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(BENCH_STAMP): requirements/bench.txt $(DEV_STAMP)
 	@echo "bindery: installing what is locked in $<"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
