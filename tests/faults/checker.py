@@ -1,0 +1,146 @@
+"""Examines a recorded history against the contract; answers everything that breaks it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from math import floor
+
+import msgspec
+
+from tests.faults.effects import Projection, by_address
+from tests.faults.history import NOTIFY, History, Listing, Logout, Lookup, Op, Outcome, Register
+from tests.faults.linearizable import first_unexplained
+
+CAP = 20
+
+_CLOCK_MARGIN = 0.005
+"""Seconds that our reading of the clock and the store's may differ by: they are the same clock, read differently."""
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """A breach of the contract: which line of it, and what was seen."""
+
+    rule: str
+    detail: str
+
+
+def check(history: History) -> list[Violation]:
+    """Every breach of the contract in a history.
+
+    Raises:
+        Overwhelmed: too much overlaps to be decided.
+    """
+    ops = sorted(history.ops, key=lambda op: op.start)
+    return [*_answers(ops), *_order(ops), *_fences(history, ops), *_refusals(history, ops)]
+
+
+def _answers(ops: Iterable[Op]) -> Iterator[Violation]:
+    """What a single answer may not show: two owners of an address, or more than the cap."""
+    for op in ops:
+        match op.action:
+            case Lookup(found=found):
+                counts = Counter(address for shown in found.values() for address in shown)
+                for address, owners in counts.items():
+                    if owners > 1:
+                        yield Violation(rule="one owner", detail=f"{address} is shown for {owners} identities: {op}")
+                for identity, shown in found.items():
+                    held = sum(1 for channels in shown.values() if channels & NOTIFY)
+                    if held > CAP:
+                        yield Violation(rule="cap", detail=f"{identity} holds {held} at {op.start:.3f}")
+            case Listing(identity=identity, found=listed):
+                if len(listed) > CAP:
+                    yield Violation(rule="cap", detail=f"{identity} has {len(listed)} bindings at {op.start:.3f}")
+            case _:
+                pass
+
+
+def _order(ops: Iterable[Op]) -> Iterator[Violation]:
+    """Contract 1 to 4: each address's history has an order that explains every answer."""
+    for address, seen in sorted(by_address(ops).items()):
+        broken = first_unexplained(address, seen)
+        if broken is not None:
+            yield Violation(rule="order", detail=_story(address, seen, broken))
+
+
+def _story(address: str, seen: Sequence[Projection], broken: int) -> str:
+    at = seen[broken].op
+    lines = [f"{address}: no order of its operations explains {_told(seen[broken])}; before it and beside it:"]
+    writes = [p for p in seen if p.read is None and p.op.start <= at.end]
+    return "\n".join([*lines, *(f"  {_told(p)}" for p in sorted(writes, key=lambda p: p.op.start)[-12:])])
+
+
+def _told(projection: Projection) -> str:
+    op = projection.op
+    what = f"{type(op.action).__name__} that saw {projection.read}" if projection.read else str(op.action)
+    return f"[{op.start:.4f} … {op.end:.4f}] client {op.client} {op.outcome.value}: {what}"
+
+
+def _fences(history: History, ops: Sequence[Op]) -> Iterator[Violation]:
+    """Contract 6: nothing that a logout ended registers again."""
+    logouts = _logouts(op for op in ops if op.outcome is Outcome.DONE)
+    for op in ops:
+        action = op.action
+        if not isinstance(action, Register) or action.compatible or op.outcome is not Outcome.DONE:
+            continue
+        for before, logout in logouts[action.identity]:
+            if before.end < op.start and _stops(history, before, logout, action):
+                yield Violation(rule="fence", detail=f"{action} at {op.start:.4f} after {logout} at {before.end:.4f}")
+
+
+def _logouts(ops: Iterable[Op]) -> dict[str, list[tuple[Op, Logout]]]:
+    found: dict[str, list[tuple[Op, Logout]]] = defaultdict(list)
+    for op in ops:
+        if isinstance(op.action, Logout):
+            found[op.action.identity].append((op, op.action))
+    return found
+
+
+def _covers(logout: Logout, action: Register) -> bool:
+    if logout.device is not None:
+        return action.device == logout.device
+    if logout.session is not None:
+        return action.session == logout.session
+    return logout.address is None or action.address == logout.address
+
+
+def _stops(history: History, before: Op, logout: Logout, action: Register) -> bool:
+    """Whether the logout's fence must refuse this registration (design: fences)."""
+    if not _covers(logout, action):
+        return False
+    if logout.session is not None:
+        return True
+    if action.issued_at is None:
+        return False
+    # The second of the logout was not earlier than the one in which it was asked for.
+    second = floor(history.epoch + before.start - _CLOCK_MARGIN)
+    same_session = logout.caller is not None and logout.caller == action.session
+    return action.issued_at < second or (action.issued_at == second and (same_session or action.session is None))
+
+
+def _refusals(history: History, ops: Sequence[Op]) -> Iterator[Violation]:
+    """Contract 5 and 6 the other way round: nobody is refused without a reason."""
+    logouts = _logouts(op for op in ops if op.outcome is not Outcome.REFUSED)
+    reach: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for op in ops:
+        if isinstance(op.action, Register) and op.outcome is not Outcome.REFUSED:
+            reach[op.action.identity].append((op.start, op.action.address))
+    for op in ops:
+        action = op.action
+        if not isinstance(action, Register) or op.outcome is not Outcome.REFUSED:
+            continue
+        if op.reason == "session-ended":
+            if not any(_may_stop(history, op, before, logout, action) for before, logout in logouts[action.identity]):
+                yield Violation(rule="refused", detail=f"no logout explains the refusal of {action} at {op.start:.4f}")
+        elif op.reason == "cap-reached":
+            others = {address for start, address in reach[action.identity] if start < op.end} - {action.address}
+            if len(others) < CAP:
+                yield Violation(rule="refused", detail=f"{action} at {op.start:.4f}, over a cap of {len(others)}")
+
+
+def _may_stop(history: History, op: Op, before: Op, logout: Logout, action: Register) -> bool:
+    if before.start >= op.end or not _covers(logout, action):
+        return False
+    if logout.session is not None:
+        return True
+    return action.issued_at is not None and action.issued_at <= history.epoch + min(before.end, op.end) + _CLOCK_MARGIN

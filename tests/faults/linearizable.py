@@ -1,0 +1,119 @@
+"""Whether one address's history can be explained by one order of its operations that is consistent with real time.
+
+Wing and Gong's search in Lowe's just-in-time form: it walks along the starts and ends of operations with the set of
+everything that could be true, and an operation is made to take effect only when its answer, or what a read has
+seen, asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tests.faults.effects import Projection, State, after, possible
+from tests.faults.history import NEVER, Write
+
+LIMIT = 100_000
+
+
+class Overwhelmed(Exception):
+    """Too much overlaps in this history to be decided."""
+
+
+class Config(NamedTuple):
+    """One way things may stand: the address's state, and which of the open operations have taken effect."""
+
+    state: State
+    used: frozenset[int]
+
+
+def first_unexplained(address: str, history: Sequence[Projection]) -> int | None:
+    """The index of the first answer that no order of the operations explains, or None.
+
+    Raises:
+        Overwhelmed
+    """
+    return _Search(address, history).run()
+
+
+class _Search:
+    def __init__(self, address: str, history: Sequence[Projection]) -> None:
+        self._address = address
+        self._history = history
+        self._reads: set[int] = set()
+        self._writes: dict[int, Write] = {}
+        self._forever: frozenset[int] = frozenset(n for n, p in enumerate(history) if p.op.end == NEVER)
+
+    def run(self) -> int | None:
+        configs = {Config(None, frozenset())}
+        for n, ends in _moments(self._history):
+            read = self._history[n].read
+            if not ends:
+                if read is None:
+                    self._writes[n] = self._history[n].op.action  # type: ignore[assignment]  # reads have a `read`
+                else:
+                    self._reads.add(n)
+                    configs = {self._settled(config) for config in configs}
+                continue
+            configs = self._returned(n, configs)
+            if not configs:
+                return n
+            self._writes.pop(n, None)
+            self._reads.discard(n)
+        return None
+
+    def _settled(self, config: Config) -> Config:
+        # An open read that agrees with the state may as well have happened now: it changes nothing.
+        agree = [n for n in self._reads - config.used if self._agrees(n, config.state)]
+        return Config(config.state, config.used.union(agree)) if agree else config
+
+    def _agrees(self, n: int, state: State) -> bool:
+        read = self._history[n].read
+        return read is not None and read.agrees(state)
+
+    def _returned(self, n: int, configs: Iterable[Config]) -> set[Config]:
+        reached = {config for config in configs if n in config.used}
+        frontier = [config for config in configs if n not in config.used]
+        seen = set(frontier)
+        while frontier:
+            config = frontier.pop()
+            for following in self._steps(config):
+                if following in seen:
+                    continue
+                seen.add(following)
+                if len(seen) > LIMIT:
+                    raise Overwhelmed(f"{len(self._writes)} open writes")
+                if n in following.used:
+                    reached.add(following)
+                else:
+                    frontier.append(following)
+        return self._leanest({Config(c.state, c.used - {n}) for c in reached})
+
+    def _steps(self, config: Config) -> Iterable[Config]:
+        tried: set[Write] = set()
+        for n in sorted(self._writes.keys() - config.used, key=lambda n: (self._history[n].op.end, n)):
+            write, op = self._writes[n], self._history[n].op
+            # Of equal operations the one that must end first goes first.
+            if write in tried or not possible(op, config.state):
+                continue
+            tried.add(write)
+            state = after(write, self._address, config.state)
+            if state != config.state or n not in self._forever:
+                yield self._settled(Config(state, config.used | {n}))
+
+    def _leanest(self, configs: set[Config]) -> set[Config]:
+        # What may happen at any later time, or never, is worth more unused: drop whoever used more to stand the same.
+        kept: dict[tuple[State, frozenset[int]], list[frozenset[int]]] = {}
+        for config in sorted(configs, key=lambda c: len(c.used & self._forever)):
+            optional = config.used & self._forever
+            rivals = kept.setdefault((config.state, config.used - self._forever), [])
+            if not any(rival <= optional for rival in rivals):
+                rivals.append(optional)
+        return {Config(state, used | optional) for (state, used), found in kept.items() for optional in found}
+
+
+def _moments(history: Sequence[Projection]) -> list[tuple[int, bool]]:
+    # Starts come before ends of the same instant: those operations overlap.
+    moments = [(p.op.start, False, n) for n, p in enumerate(history)]
+    moments += [(p.op.end, True, n) for n, p in enumerate(history) if p.op.end != NEVER]
+    return [(n, ends) for _, ends, n in sorted(moments)]
