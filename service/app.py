@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,7 +19,7 @@ from service.api.native import handlers, openapi
 from service.bootstrap import runtime
 from service.domain.errors import BinderyError, StoreUnavailable
 from service.domain.limits import BODY_BYTES
-from service.logs import configure
+from service.logs import configure, on_loop_error
 from service.settings import Settings, load
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_exception_handler(on_loop_error)
         async with runtime(settings) as running:
             app.state.settings = settings
             app.state.runtime = running

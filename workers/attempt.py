@@ -85,4 +85,4 @@ def _verdict(record: Record, verdict: Verdict, reason: str) -> Settlement:
 
 def handed_back(records: Sequence[Record]) -> list[Settlement]:
     """For records whose work was broken off: due at once, for whoever comes next."""
-    return [Settlement(r.fingerprint, r.version, Verdict.LATER, reason="handed back") for r in records]
+    return [Settlement(r.fingerprint, r.version, Verdict.BACK) for r in records]

@@ -21,6 +21,8 @@ class Verdict(Enum):
     """It holds nothing, as desired."""
     LATER = b"later"
     """It failed, and may not next time."""
+    BACK = b"back"
+    """It was not tried, or not to the end: due again at once, and no attempt counted."""
     DEAD = b"dead"
     """It refused for good."""
     NONE = b"none"
@@ -126,7 +128,10 @@ class Ledgers:
         return bool(await self._section.run("wake", _name(lane)))
 
     async def sweep(self) -> LedgerState:
-        """Find lanes with overdue work that nobody has been woken for."""
+        """Find lanes with overdue work that nobody has been woken for.
+
+        The wake flags of the lanes that it answers are set: whoever sweeps must wake them.
+        """
         wake, depth, oldest = await self._section.run("sweep")
         return LedgerState(wake, depth, oldest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ class Section:
         self.fingerprints = Fingerprints(key, service_sid)
         self._check = check_value(key)
         self._opened = False
+        self._opening = asyncio.Lock()
 
     async def run(self, name: str, *args: bytes) -> Any:
         """Run a transaction.
@@ -45,7 +47,10 @@ class Section:
             StoreFull: the store refuses writes for want of memory or disk.
         """
         if not self._opened:
-            await self.open()
+            # Once for all who wait: a process's first requests come together.
+            async with self._opening:
+                if not self._opened:
+                    await self.open()
         try:
             return await self._run(name, args)
         except ReplyError as error:

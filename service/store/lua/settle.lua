@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Settles leased entries of a Notify lane, each by compare-and-set on its version and its lease token (contract 3, 4).
 --
--- Outcomes: 'held' the backend holds the desired version; 'gone' it holds nothing; 'later' try again; 'dead' final.
+-- Outcomes: 'held' the backend holds the desired version; 'gone' it holds nothing; 'later' it failed, try again; 'back' it
+-- was not tried; 'dead' it refused for good.
 -- A settle that does not match tells nothing of what the backend now holds: where the backend is not this store, the
 -- entry becomes unknown and due. Answers how many were settled.
 --@include record
@@ -36,8 +37,8 @@ for n = 5, #ARGV, 5 do
     elseif outcome == 'gone' then
       gone(id, r)
       leased[#leased + 1] = id
-    elseif outcome == 'later' then
-      r.attempts = math.min(r.attempts + 1, 255)
+    elseif outcome == 'later' or outcome == 'back' then
+      if outcome == 'later' then r.attempts = math.min(r.attempts + 1, 255) end
       put('r', id, r)
       due[#due + 1] = { id, NOW_MS + tonumber(delay) }
     else

@@ -48,8 +48,8 @@ for n = 6, #ARGV, 5 do
       emit('t', 'applied', 'c', 'chat', 'f', id, 's', c.nonce, 'u', owner)
     elseif outcome == 'gone' then
       finish(id, c)
-    elseif outcome == 'later' then
-      c.attempts = math.min(c.attempts + 1, 255)
+    elseif outcome == 'later' or outcome == 'back' then
+      if outcome == 'later' then c.attempts = math.min(c.attempts + 1, 255) end
       put('k', id, c)
       again = math.min(again or math.huge, NOW_MS + tonumber(delay))
     elseif outcome == 'dead' then

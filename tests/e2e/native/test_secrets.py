@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -60,10 +60,15 @@ def exercise(url: str) -> None:
         httpx.get(f"{url}/v1/identities/alice/bindings", headers={"Authorization": f"Basic {ADDRESS}"})
 
 
+def keys(valkey: ValkeyServer) -> list[bytes]:
+    """Every key of the server."""
+    return cast(list[bytes], valkey.call("KEYS", "*"))
+
+
 def stored(valkey: ValkeyServer) -> str:
     """Every key, every job and every event, as text."""
     texts: list[Any] = []
-    for key in valkey.call("KEYS", "*"):
+    for key in keys(valkey):
         texts.append(key)
         if valkey.call("TYPE", key) == b"stream":
             texts.append(valkey.call("XRANGE", key, "-", "+"))
@@ -82,7 +87,7 @@ async def test_nothing_secret_leaves_its_record(
     with WorkerProcess(environ, tmp_path / "worker.log") as worker:
 
         async def applied() -> bool:
-            return "lane" in worker.output and b"bindery:jobs" not in valkey.call("KEYS", "*")
+            return "lane" in worker.output and b"bindery:jobs" not in keys(valkey)
 
         await eventually(applied)
         texts = {

@@ -11,8 +11,10 @@ from service.domain.record import Channel
 NOTIFY, CHAT = Channel.NOTIFY, Channel.CHAT
 
 
-def group(kind: BindingType) -> str:
-    """Apple's or Google's: what a device has one address of."""
+def group(kind: BindingType) -> str | None:
+    """Apple's or Google's: what a device has one address of. Messaging belongs to no device."""
+    if not kind.push:
+        return None
     return "apple" if kind is BindingType.APN else "google"
 
 
@@ -27,6 +29,8 @@ class Registration:
     endpoint: str | None
     session: str | None
     tags: tuple[str, ...]
+    chat_kind: BindingType | None = None
+    """The type of its Chat binding: a compatible create changes the type of the Notify binding alone."""
 
 
 class Refused(Exception):
@@ -57,6 +61,7 @@ class Contract:
             raise Refused("fenced")
         own = self.registrations.get(address)
         own = own if own and own.identity == identity else None
+        wanted = replace(wanted, chat_kind=wanted.kind)
         if keep and own:
             wanted = replace(
                 wanted,
@@ -64,6 +69,7 @@ class Contract:
                 device=own.device,
                 session=own.session,
                 endpoint=own.endpoint,
+                chat_kind=own.chat_kind,
             )
         after = deepcopy(self)
         after._displace(address, wanted)
@@ -77,13 +83,15 @@ class Contract:
     def _displace(self, address: str, wanted: Registration) -> None:
         self.registrations.pop(address, None)
         for other, r in list(self.registrations.items()):
-            if wanted.device and r.device == wanted.device and group(r.kind) == group(wanted.kind):
+            if wanted.device and r.device == wanted.device and group(r.kind) == group(wanted.kind) is not None:
                 del self.registrations[other]
             elif (
                 wanted.channels & CHAT
                 and r.channels & CHAT
                 and r.endpoint == wanted.endpoint
-                and group(r.kind) == group(wanted.kind)
+                and r.chat_kind
+                and wanted.chat_kind
+                and group(r.chat_kind) == group(wanted.chat_kind)
             ):
                 self._take_out(other, CHAT)
 
