@@ -95,6 +95,14 @@ class Process:
         assert self._process is not None
         self._process.wait()
 
+    def stop(self) -> None:
+        """Stop it in its tracks."""
+        self.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
     def end(self) -> None:
         """End it as a service manager would."""
         if self._process is None or self._process.poll() is not None:

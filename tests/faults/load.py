@@ -1,0 +1,371 @@
+"""Clients that log in, log out, take over, rotate and are refused, at random, while others look up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Any, Self
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from tests.faults.client import Answer, Lost
+from tests.faults.deployment import FORM, JSON, SERVICE, Deployment, app_headers
+from tests.faults.effects import is_push
+from tests.faults.history import (
+    CHAT,
+    NOTIFY,
+    Delete,
+    History,
+    Listing,
+    Logout,
+    Lookup,
+    Outcome,
+    Register,
+    TurnOff,
+    Write,
+)
+
+CROWD = "crowd"
+"""An identity that everybody registers addresses for, so that it is always about to reach the cap."""
+
+BINDINGS = f"/v1/Services/{SERVICE}/Bindings"
+_REASONS = {400: "cap-reached", 404: "not-found"}
+_EXPECTED = {"session-ended", "cap-reached", "not-found", "too-many-requests"}
+
+
+class Session(msgspec.Struct, frozen=True):
+    """An app's login: a token of an identity."""
+
+    identity: str
+    name: str
+    issued_at: int
+    headers: dict[str, str]
+
+    @classmethod
+    def new(cls, identity: str, number: int, age: int = 0) -> Session:
+        """A session whose token was issued so many seconds ago."""
+        name, issued_at = f"{identity}/{number}", int(time.time()) - age
+        return cls(identity, name, issued_at, app_headers(identity, name, issued_at))
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How much load: so many clients, which share some addresses, each resting up to ``pause`` seconds in between."""
+
+    clients: int = 16
+    shared: int = 8
+    pause: float = 0.02
+
+
+class Load:
+    """The clients, and the history of what they did."""
+
+    def __init__(self, deployment: Deployment, seed: int, plan: Plan) -> None:
+        self.deployment, self.plan = deployment, plan
+        self.history = History()
+        self.clients = [Client(self, number, seed) for number in range(plan.clients)]
+        self._ending = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def ending(self) -> bool:
+        """Whether clients should come to an end."""
+        return self._ending.is_set()
+
+    @property
+    def identities(self) -> list[str]:
+        """Everybody."""
+        return [CROWD, *(identity for client in self.clients for identity in client.identities)]
+
+    def shared(self, number: int) -> str:
+        """An address that several clients fight for: of an Apple device, or a phone number."""
+        return f"+1500555{number:04}" if number % 4 == 3 else f"{0xAA00 + number:064x}"
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(client.run()) for client in self.clients]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._ending.set()
+        try:
+            await asyncio.gather(*self._tasks)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def check_alive(self) -> None:
+        """Raise what a client has failed with."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+
+    async def look_at_everything(self) -> None:
+        """Put the final state into the history, and hold what is applied to it.
+
+        Raises:
+            AssertionError: what is applied is not what is desired.
+        """
+        observer = self.clients[0]
+        found = await observer.look_up(self.identities)
+        assert found is not None
+        for identity, shown in found.items():
+            listed = await observer.list_notify(identity)
+            assert listed is not None
+            assert set(listed) == {a for a, channels in shown.items() if channels & NOTIFY}, identity
+            answer = await observer.send("GET", f"/v2/Services/{SERVICE}/Users/{identity}/Bindings", JSON)
+            chat = len(answer.json()["bindings"]) if answer is not None and answer.status == 200 else 0
+            assert chat == sum(1 for channels in shown.values() if channels & CHAT), identity
+        await asyncio.gather(*(client.aclose() for client in self.clients))
+
+
+class Client:
+    """A user with two identities and some devices, and a back end that acts for them."""
+
+    def __init__(self, load: Load, number: int, seed: int) -> None:
+        self._load, self.number = load, number
+        self._random = random.Random(f"{seed}/{number}")  # noqa: S311  # repeatable, not secret
+        self._connection = load.deployment.connection()
+        self.identities = (f"user-{number}", f"alias-{number}")
+        self._sessions = [Session.new(identity, 0, age=100) for identity in self.identities]
+        self._old: list[Session] = []
+        self._counter = 0
+        self._ids: dict[tuple[str, str], str] = {}
+        self._sids: dict[tuple[str, str], str] = {}
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._connection.aclose()
+
+    async def run(self) -> None:
+        """Act until the load ends."""
+        acts = {
+            self._register: 28,
+            self._register_as_server: 10,
+            self._create: 10,
+            self._crowd: 8,
+            self._log_out: 9,
+            self._log_out_by_server: 6,
+            self._turn_off: 3,
+            self._delete: 6,
+            self._log_in_anew: 4,
+            self._come_back: 5,
+            self._be_refused: 3,
+            self._look: 26,
+            self._list: 8,
+        }
+        while not self._load.ending:
+            act = self._random.choices(list(acts), list(acts.values()))[0]
+            if not await act():
+                # As a client that was told to try again later; and an outage leaves fewer unknown outcomes.
+                await asyncio.sleep(self._random.uniform(0.2, 0.5))
+            await asyncio.sleep(self._random.uniform(0, self._load.plan.pause))
+
+    async def send(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer | None:
+        """One request; None if no answer came, or one that says that it may or may not have taken effect."""
+        try:
+            answer = await self._connection.request(method, path, headers, body)
+        except Lost:
+            return None
+        assert answer.status < 500 or answer.status == 503, answer
+        return None if answer.status == 503 else answer
+
+    async def look_up(self, identities: list[str]) -> dict[str, dict[str, int]] | None:
+        """A recorded native lookup."""
+        start = self._load.history.now()
+        body = msgspec.json.encode({"identities": identities})
+        answer = await self.send("POST", "/v1/lookups", JSON, body)
+        if answer is None:
+            return None
+        assert answer.status == 200, answer
+        found = {one["identity"]: _channels_by_address(one["bindings"]) for one in answer.json()["identities"]}
+        self._load.history.add(self.number, start, Outcome.DONE, Lookup(found=found))
+        return found
+
+    async def list_notify(self, identity: str) -> tuple[str, ...] | None:
+        """A recorded Notify list by identity."""
+        start = self._load.history.now()
+        answer = await self.send("GET", f"{BINDINGS}?PageSize=100&Identity={quote(identity)}", JSON)
+        if answer is None:
+            return None
+        assert answer.status == 200, answer
+        found = tuple(one["address"] for one in answer.json()["bindings"])
+        self._load.history.add(self.number, start, Outcome.DONE, Listing(identity=identity, found=found))
+        return found
+
+    async def _write(
+        self, action: Write, method: str, path: str, headers: dict[str, str], body: bytes = b""
+    ) -> Answer | None:
+        start = self._load.history.now()
+        answer = await self.send(method, path, headers, body)
+        if answer is None:
+            self._load.history.add(self.number, start, Outcome.UNKNOWN, action)
+        elif answer.status < 300:
+            self._load.history.add(self.number, start, Outcome.DONE, action)
+        else:
+            slug = _REASONS.get(answer.status) or answer.json().get("type", "").rpartition(":")[2]
+            assert slug in _EXPECTED, f"{answer} to {action}"
+            self._load.history.add(self.number, start, Outcome.REFUSED, action, slug)
+        return answer
+
+    def _address(self) -> tuple[str, str | None]:
+        """One of this client's addresses, or of the shared ones, and the device that registers it."""
+        pick = self._random
+        if pick.random() < 0.35:
+            number = pick.randrange(self._load.plan.shared)
+            address = self._load.shared(number)
+            # The same device for whoever has it: a hand-over, and not a rotation.
+            return address, f"shared-device-{number}" if is_push(address) and pick.random() < 0.5 else None
+        device = pick.randrange(3)
+        address = f"token:{self.number}-{device}-{pick.randrange(3)}"
+        return address, f"device-{self.number}-{device}"
+
+    def _session(self) -> Session:
+        return self._random.choice(self._sessions)
+
+    async def _register(self) -> bool:
+        return await self._register_with(self._session())
+
+    async def _come_back(self) -> bool:
+        return await self._register_with(self._random.choice(self._old)) if self._old else await self._register()
+
+    async def _register_with(self, session: Session) -> bool:
+        address, device = self._address()
+        while not is_push(address):
+            address, device = self._address()
+        chat = device is not None and "shared" not in device and self._random.random() < 0.3
+        action = Register(
+            address=address,
+            identity=session.identity,
+            device=device,
+            session=session.name,
+            issued_at=session.issued_at,
+            channels=NOTIFY | CHAT if chat else NOTIFY,
+        )
+        answer = await self._write(action, "POST", "/v1/registrations", session.headers, _body(action))
+        self._remember(action, answer)
+        if answer is not None and answer.status == 409 and session in self._sessions:
+            self._replace(session)
+        return answer is not None
+
+    async def _register_as_server(self) -> bool:
+        address, device = self._address()
+        identity = self._random.choice(self.identities)
+        session = self._session().name if self._random.random() < 0.5 else None
+        action = Register(address=address, identity=identity, device=device, session=session)
+        body = _body(action, identity=identity, **({"session": session} if session else {}))
+        answer = await self._write(action, "POST", "/v1/registrations", JSON, body)
+        self._remember(action, answer)
+        return answer is not None
+
+    def _remember(self, action: Register, answer: Answer | None) -> None:
+        if answer is not None and answer.status < 300:
+            self._ids[action.identity, action.address] = answer.json()["id"]
+
+    async def _create(self) -> bool:
+        address, _ = self._address()
+        return await self._create_for(self._random.choice(self.identities), address)
+
+    async def _crowd(self) -> bool:
+        return await self._create_for(CROWD, f"token:{CROWD}-{self._random.randrange(30)}")
+
+    async def _create_for(self, identity: str, address: str) -> bool:
+        form = {"Identity": identity, "BindingType": _kind(address), "Address": address}
+        action = Register(address=address, identity=identity, compatible=True)
+        answer = await self._write(action, "POST", BINDINGS, FORM, urlencode(form).encode())
+        if answer is not None and answer.status == 201:
+            self._sids[identity, address] = answer.json()["sid"]
+        return answer is not None
+
+    async def _delete(self) -> bool:
+        if not self._sids:
+            return await self._create()
+        identity, address = self._random.choice(list(self._sids))
+        sid = self._sids.pop((identity, address))
+        action = Delete(identity=identity, address=address)
+        return await self._write(action, "DELETE", f"{BINDINGS}/{sid}", FORM) is not None
+
+    async def _turn_off(self) -> bool:
+        session = self._session()
+        mine = [address for identity, address in self._ids if identity == session.identity]
+        if not mine:
+            return await self._register_with(session)
+        address = self._random.choice(mine)
+        id_ = self._ids.pop((session.identity, address))
+        action = TurnOff(identity=session.identity, address=address)
+        return await self._write(action, "DELETE", f"/v1/registrations/{id_}", session.headers) is not None
+
+    async def _log_out(self) -> bool:
+        session = self._session()
+        _, device = self._address()
+        device = device or f"device-{self.number}-0"
+        action = Logout(identity=session.identity, device=device, caller=session.name)
+        path = f"/v1/registrations?device_id={device}"
+        self._replace(session)
+        return await self._write(action, "DELETE", path, session.headers) is not None
+
+    async def _log_out_by_server(self) -> bool:
+        session = self._session()
+        address, device = self._address()
+        # Of a device, a session, an address, or whatever the identity has.
+        named: dict[str, Any] = self._random.choice(
+            [{"device": device} if device else {}, {"session": session.name}, {"address": address}, {}]
+        )
+        action = Logout(identity=session.identity, **named)
+        wire = {"device_id" if name == "device" else name: value for name, value in named.items()}
+        body = msgspec.json.encode({"identity": session.identity, **wire})
+        if "session" in named or not named:
+            self._replace(session)
+        return await self._write(action, "POST", "/v1/logouts", JSON, body) is not None
+
+    async def _log_in_anew(self) -> bool:
+        self._replace(self._session())
+        return True
+
+    def _replace(self, session: Session) -> None:
+        self._counter += 1
+        self._old = [*self._old[-9:], session]
+        self._sessions[self._sessions.index(session)] = Session.new(session.identity, self._counter)
+
+    async def _be_refused(self) -> bool:
+        session = self._session()
+        wrong: tuple[dict[str, str], bytes] = self._random.choice(
+            [
+                (session.headers, b"{"),
+                (session.headers, b'{"binding_type": "apn", "address": "not a token"}'),
+                (session.headers, b'{"binding_type": "sms", "address": "+15005550006"}'),
+                ({**session.headers, "Authorization": "Bearer no.such.token"}, b"{}"),
+            ]
+        )
+        answer = await self.send("POST", "/v1/registrations", *wrong)
+        assert answer is None or answer.status in (400, 401, 403), answer
+        return answer is not None
+
+    async def _look(self) -> bool:
+        others = self._random.sample(self._load.identities, 3)
+        return await self.look_up(list(dict.fromkeys([*self.identities, *others]))) is not None
+
+    async def _list(self) -> bool:
+        return await self.list_notify(self._random.choice(self._load.identities)) is not None
+
+
+def _kind(address: str) -> str:
+    if not is_push(address):
+        return "sms"
+    return "fcm" if address.startswith("token:") else "apn"
+
+
+def _body(action: Register, **more: str) -> bytes:
+    channels = [name for name, flag in (("notify", NOTIFY), ("chat", CHAT)) if action.channels & flag]
+    wanted = {"binding_type": _kind(action.address), "address": action.address, "channels": channels, **more}
+    return msgspec.json.encode({**wanted, "device_id": action.device} if action.device else wanted)
+
+
+def _channels_by_address(bindings: list[dict[str, Any]]) -> dict[str, int]:
+    flags = {"notify": NOTIFY, "chat": CHAT}
+    found: dict[str, int] = {}
+    for binding in bindings:
+        assert binding["address"] not in found, "an address is shown twice for one identity"
+        found[binding["address"]] = sum(flags[name] for name in binding["channels"])
+    return found

@@ -1,0 +1,67 @@
+"""Runs: load, faults, convergence, and the verdict on what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import uvloop
+
+from tests.faults.checker import check
+from tests.faults.deployment import Deployment
+from tests.faults.history import Outcome
+from tests.faults.load import Load, Plan
+
+Fault: TypeAlias = Callable[[Deployment, random.Random], Awaitable[None]]
+
+
+def seed() -> int:
+    """The seed of this run: BINDERY_FAULT_SEED repeats one."""
+    return int(os.environ.get("BINDERY_FAULT_SEED") or secrets.randbelow(2**32))
+
+
+def prove(
+    deployment: Deployment,
+    fault: Fault,
+    *,
+    times: int,
+    plan: Plan | None = None,
+    rest: tuple[float, float] = (0.1, 0.6),
+) -> None:
+    """Run the load, let the fault strike so many times at random moments, and hold the history to the contract."""
+    drawn = seed()
+    print(f"\nBINDERY_FAULT_SEED={drawn}")  # noqa: T201  # to repeat the run
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_prove(deployment, fault, times, plan or Plan(), rest, drawn))
+
+
+async def _prove(
+    deployment: Deployment, fault: Fault, times: int, plan: Plan, rest: tuple[float, float], drawn: int
+) -> None:
+    dice = random.Random(drawn)  # noqa: S311  # repeatable, not secret
+    await deployment.ready()
+    async with Load(deployment, drawn, plan) as load:
+        for _ in range(times):
+            await asyncio.sleep(dice.uniform(*rest))
+            load.check_alive()
+            await fault(deployment, dice)
+        await deployment.ready()
+        # What comes back must also be seen to work.
+        await asyncio.sleep(0.3)
+    seconds = await deployment.converged()
+    await load.look_at_everything()
+    began = time.monotonic()
+    violations = check(load.history)
+    told = time.monotonic() - began
+    outcomes = {o.value: sum(1 for op in load.history.ops if op.outcome is o) for o in Outcome}
+    print(f"{outcomes}; converged in {seconds:.2f} s, checked in {told:.2f} s")  # noqa: T201  # for the report
+    assert not violations, "\n".join(f"{v.rule}: {v.detail}" for v in violations[:5])
+    assert deployment.dead_letters() == 0
+    assert outcomes["done"] > 100
+    for process in (deployment.api, deployment.worker):
+        assert process.alive(), process.name
