@@ -84,7 +84,7 @@ if pointer and device ~= NO_DEVICE then
 end
 
 -- The endpoint's earlier Chat binding, whoever it belonged to; a doubled type of one device is one of these.
-if wants_chat and not (own and own.link == chat_key) then
+if wants_chat and not (own and has(own.channels, CHAT) and own.link == chat_key) then
   local before = get('p', endpoint .. pointer:upper())
   if not before or before == chat_key then before = get('k', chat_key) and chat_key or nil end
   local c = before and get('k', before) or nil

@@ -130,3 +130,14 @@ async def test_a_chat_binding_that_comes_back_under_another_address_leaves_nothi
     await desk.drain()
     assert await desk.chats("alice") == {"e"}
     assert await desk.record("one") is None
+
+
+async def test_an_endpoint_comes_back_to_a_registration_that_had_lost_it(desk: Desk) -> None:
+    """Whoever had the endpoint meanwhile loses it again, though the earlier loss was never applied."""
+    await desk.login("alice", "one", channels=BOTH, endpoint="e")
+    await desk.login("bob", "two", channels=CHAT, endpoint="e")
+    await desk.login("alice", "one", channels=BOTH, endpoint="e")
+    assert await desk.desired("bob") == set()
+    await desk.drain()
+    assert await desk.chats("alice") == {"e"}
+    assert await desk.chats("bob") == set()
