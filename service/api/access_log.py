@@ -61,6 +61,7 @@ def _ids(headers: object) -> tuple[str, str]:
             request_id = value.decode()
         elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
             traceparent = value.decode()
-    if request_id is None:
-        request_id = os.urandom(12).hex()
-    return request_id, traceparent or f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+    if request_id is not None and traceparent is not None:
+        return request_id, traceparent
+    drawn = os.urandom(36).hex()
+    return request_id or drawn[:24], traceparent or f"00-{drawn[24:56]}-{drawn[56:]}-01"

@@ -17,6 +17,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
+from service.api.headers import header
 from service.domain.errors import Unauthenticated
 from service.domain.limits import CLOCK_LEEWAY, IDENTITY_LENGTH, SESSION_LENGTH
 from service.settings import Settings
@@ -166,13 +167,13 @@ def check_scope(app: App, service: Service) -> None:
 async def authenticated(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Guard: an app or a server; leaves the caller in the connection's state."""
     authenticator: Authenticator = connection.app.state.authenticator
-    connection.scope["state"]["caller"] = authenticator.caller(connection.headers.get("authorization"))
+    connection.scope["state"]["caller"] = authenticator.caller(header(connection.scope, b"authorization"))
 
 
 async def server_authenticated(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Guard: a server."""
     authenticator: Authenticator = connection.app.state.authenticator
-    connection.scope["state"]["caller"] = authenticator.server(connection.headers.get("authorization"))
+    connection.scope["state"]["caller"] = authenticator.server(header(connection.scope, b"authorization"))
 
 
 def _digest(secret: bytes) -> bytes:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+_PURPOSES = (b"owner\0", b"address\0", b"device\0", b"session\0", b"endpoint\0", b"chat\0")
+
 NO_DEVICE = bytes(12)
 NO_LINK = bytes(12)
 NO_SESSION = bytes(8)
@@ -24,40 +26,39 @@ def derive_key(secret: str, purpose: str) -> bytes:
 class Fingerprints:
     """The fingerprints of one Service."""
 
-    __slots__ = ("_key", "_service")
+    __slots__ = ("_key", "_prefixes")
 
     def __init__(self, key: bytes, service_sid: str) -> None:
         self._key = key
-        self._service = service_sid.encode()
+        self._prefixes = {purpose: purpose + service_sid.encode() for purpose in _PURPOSES}
 
     def _digest(self, purpose: bytes, *values: bytes) -> bytes:
-        # Lengths in front of the values: no two different lists of values give the same message.
-        message = b"".join([purpose, self._service, *(len(v).to_bytes(2) + v for v in values)])
-        return hmac.digest(self._key, message, "sha256")
+        # All values but the last have a fixed length: no two different lists of values give the same message.
+        return hmac.digest(self._key, b"".join((self._prefixes[purpose], *values)), "sha256")
 
     def owner(self, identity: str) -> bytes:
         """16 bytes for an identity; in hex, its User SID."""
-        return self._digest(b"owner", identity.encode())[:16]
+        return self._digest(b"owner\0", identity.encode())[:16]
 
     def address(self, canonical: str) -> bytes:
         """12 bytes for a canonical address, whatever its type: an address is unique in a Service."""
-        return self._digest(b"address", canonical.encode())[:12]
+        return self._digest(b"address\0", canonical.encode())[:12]
 
     def device(self, device_id: str | None) -> bytes:
         """12 bytes for a device id, zeros for none."""
-        return self._digest(b"device", device_id.encode())[:12] if device_id else NO_DEVICE
+        return self._digest(b"device\0", device_id.encode())[:12] if device_id else NO_DEVICE
 
     def session(self, owner: bytes, session: str | None) -> bytes:
         """8 bytes for a session of an identity, zeros for none."""
-        return self._digest(b"session", owner, session.encode())[:8] if session else NO_SESSION
+        return self._digest(b"session\0", owner, session.encode())[:8] if session else NO_SESSION
 
     def endpoint(self, endpoint: str) -> bytes:
         """12 bytes for a Chat endpoint."""
-        return self._digest(b"endpoint", endpoint.encode())[:12]
+        return self._digest(b"endpoint\0", endpoint.encode())[:12]
 
     def chat(self, owner: bytes, endpoint: str, type_code: int) -> bytes:
         """12 bytes for a Chat binding: unique by identity, endpoint and type."""
-        return self._digest(b"chat", owner, endpoint.encode(), bytes([type_code]))[:12]
+        return self._digest(b"chat\0", owner, bytes([type_code]), endpoint.encode())[:12]
 
 
 def check_value(key: bytes) -> str:

@@ -11,6 +11,7 @@ from litestar import Request
 from litestar.datastructures import State
 from msgspec import Meta
 
+from service.api.headers import header
 from service.domain import limits
 from service.domain.addresses import BindingType
 from service.domain.errors import InvalidInput, UnsupportedMediaType
@@ -97,7 +98,7 @@ async def read_body(request: NativeRequest, decoder: msgspec.json.Decoder[T]) ->
         UnsupportedMediaType: it does not call itself JSON.
         InvalidInput: it is not JSON, or breaks a rule of its fields.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = (header(request.scope, b"content-type") or "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise UnsupportedMediaType("The body must be application/json")
     body = await request.body()

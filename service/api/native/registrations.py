@@ -7,10 +7,13 @@ from fnmatch import fnmatchcase
 from typing import Annotated
 
 import msgspec
-from litestar import Response, delete, get, post
+from litestar import delete, get, post
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, QueryParameter
+from litestar.response.base import ASGIResponse
 
 from service.api.auth import App, authenticated
+from service.api.headers import header
 from service.api.native.bodies import NativeRequest, RegistrationBody, channel_flags, read_body
 from service.api.native.callers import caller_of, service_of, traceparent_of
 from service.api.native.openapi import described
@@ -23,6 +26,7 @@ from service.usecases.service import Service
 from service.usecases.views import PastRegistrationView, RegistrationState, RegistrationView
 
 _decoder = msgspec.json.Decoder(RegistrationBody)
+_encode = msgspec.json.Encoder().encode
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,4})\"?")
 
 ServiceQuery = Annotated[
@@ -30,8 +34,21 @@ ServiceQuery = Annotated[
 ]
 
 
-@post("/v1/registrations", guards=[authenticated], operation_class=described(RegistrationBody), status_code=202)
-async def create(request: NativeRequest, service: ServiceQuery = None) -> Response[RegistrationView]:
+_ANSWERS = {
+    200: ResponseSpec(RegistrationView, description="Nothing has changed"),
+    201: ResponseSpec(RegistrationView, description="Applied while waiting"),
+    202: ResponseSpec(RegistrationView, description="On its way"),
+}
+
+
+@post(
+    "/v1/registrations",
+    guards=[authenticated],
+    operation_class=described(RegistrationBody),
+    status_code=202,
+    responses=_ANSWERS,
+)
+async def create(request: NativeRequest, service: ServiceQuery = None) -> ASGIResponse:
     """Register an address for an identity.
 
     200 if nothing changed, 202 if the change is on its way; with ``Prefer: wait=N`` (at most 10 seconds) 201 once it
@@ -39,14 +56,15 @@ async def create(request: NativeRequest, service: ServiceQuery = None) -> Respon
     """
     body = await read_body(request, _decoder)
     found = service_of(request, body.service or service)
-    wait = _wait(request.headers.get("prefer"))
+    wait = _wait(header(request.scope, b"prefer"))
     outcome, view = await registering.register(
         found, _request(request, body, found), wait=wait or 0, traceparent=traceparent_of(request)
     )
     headers = {"Location": f"/v1/registrations/{view.id}{_scope(request, found)}"}
     if wait is not None:
         headers["Preference-Applied"] = f"wait={wait}"
-    return Response(view, status_code=_status(outcome, view, wait), headers=headers)
+    # Encoded here: the framework's own response costs a fifth of the whole request, and this is nearly all traffic.
+    return ASGIResponse(body=_encode(view), status_code=_status(outcome, view, wait), headers=headers)
 
 
 def _status(outcome: Outcome, view: RegistrationView, wait: int | None) -> int:
@@ -59,7 +77,9 @@ def _status(outcome: Outcome, view: RegistrationView, wait: int | None) -> int:
 
 def _wait(prefer: str | None) -> int | None:
     """Seconds to wait (RFC 7240); a preference that we cannot honour is as if it had not been stated."""
-    for preference in (prefer or "").split(","):
+    if prefer is None:
+        return None
+    for preference in prefer.split(","):
         if found := _WAIT.fullmatch(preference.partition(";")[0].strip().lower()):
             seconds = int(found[1])
             return seconds if seconds <= limits.WAIT_SECONDS else None

@@ -1,0 +1,13 @@
+"""Single request headers, read off the ASGI scope: the framework decodes them all for each object it makes."""
+
+from __future__ import annotations
+
+from litestar.types import Scope
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The value of a header (lower-case ``name``), or None; of several, the first."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
