@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from tests.faults.client import Answer, Lost
-from tests.faults.deployment import FORM, JSON, SERVICE, Deployment, app_headers
+from tests.faults.deployment import FORM, JSON, SERVICE, Running, app_headers
 from tests.faults.effects import is_push
 from tests.faults.history import (
     CHAT,
@@ -61,7 +61,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Load:
     """The clients, and the history of what they did."""
 
-    def __init__(self, deployment: Deployment, seed: int, plan: Plan) -> None:
+    def __init__(self, deployment: Running, seed: int, plan: Plan) -> None:
         self.deployment, self.plan = deployment, plan
         self.history = History()
         self.clients = [Client(self, number, seed) for number in range(plan.clients)]
@@ -108,8 +108,10 @@ class Load:
             AssertionError: what is applied is not what is desired.
         """
         observer = self.clients[0]
+        # A connection that was kept from before the last fault would be lost at the first request.
+        await observer.aclose()
         found = await observer.look_up(self.identities)
-        assert found is not None
+        assert found is not None, "a lookup is not answered although everything is up again"
         for identity, shown in found.items():
             listed = await observer.list_notify(identity)
             assert listed is not None
@@ -117,6 +119,9 @@ class Load:
             answer = await observer.send("GET", f"/v2/Services/{SERVICE}/Users/{identity}/Bindings", JSON)
             chat = len(answer.json()["bindings"]) if answer is not None and answer.status == 200 else 0
             assert chat == sum(1 for channels in shown.values() if channels & CHAT), identity
+
+    async def aclose(self) -> None:
+        """Close all connections."""
         await asyncio.gather(*(client.aclose() for client in self.clients))
 
 
@@ -131,6 +136,7 @@ class Client:
         self._sessions = [Session.new(identity, 0, age=100) for identity in self.identities]
         self._old: list[Session] = []
         self._counter = 0
+        self._why = ""
         self._ids: dict[tuple[str, str], str] = {}
         self._sids: dict[tuple[str, str], str] = {}
 
@@ -166,9 +172,11 @@ class Client:
         """One request; None if no answer came, or one that says that it may or may not have taken effect."""
         try:
             answer = await self._connection.request(method, path, headers, body)
-        except Lost:
+        except Lost as lost:
+            self._why = str(lost)
             return None
         assert answer.status < 500 or answer.status == 503, answer
+        self._why = str(answer)
         return None if answer.status == 503 else answer
 
     async def look_up(self, identities: list[str]) -> dict[str, dict[str, int]] | None:
@@ -200,7 +208,7 @@ class Client:
         start = self._load.history.now()
         answer = await self.send(method, path, headers, body)
         if answer is None:
-            self._load.history.add(self.number, start, Outcome.UNKNOWN, action)
+            self._load.history.add(self.number, start, Outcome.UNKNOWN, action, self._why)
         elif answer.status < 300:
             self._load.history.add(self.number, start, Outcome.DONE, action)
         else:

@@ -7,17 +7,19 @@ import os
 import random
 import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import uvloop
 
 from tests.faults.checker import check
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import Running
 from tests.faults.history import Outcome
 from tests.faults.load import Load, Plan
 
-Fault: TypeAlias = Callable[[Deployment, random.Random], Awaitable[None]]
+R = TypeVar("R", bound=Running)
+Fault: TypeAlias = Callable[[R, random.Random], Awaitable[None]]
 
 
 def seed() -> int:
@@ -26,8 +28,8 @@ def seed() -> int:
 
 
 def prove(
-    deployment: Deployment,
-    fault: Fault,
+    deployment: R,
+    fault: Fault[R],
     *,
     times: int,
     plan: Plan | None = None,
@@ -40,12 +42,33 @@ def prove(
         runner.run(_prove(deployment, fault, times, plan or Plan(), rest, drawn))
 
 
-async def _prove(
-    deployment: Deployment, fault: Fault, times: int, plan: Plan, rest: tuple[float, float], drawn: int
+async def _prove(deployment: R, fault: Fault[R], times: int, plan: Plan, rest: tuple[float, float], drawn: int) -> None:
+    await deployment.ready()
+    load = Load(deployment, drawn, plan)
+    try:
+        await _strike(deployment, load, fault, times, rest, drawn)
+        seconds = await deployment.converged()
+        await load.look_at_everything()
+    finally:
+        await load.aclose()
+    began = time.monotonic()
+    violations = check(load.history)
+    told = time.monotonic() - began
+    outcomes = {o.value: sum(1 for op in load.history.ops if op.outcome is o) for o in Outcome}
+    print(f"{outcomes}; converged in {seconds:.2f} s, checked in {told:.2f} s")  # noqa: T201  # for the report
+    for why, count in Counter(op.reason for op in load.history.ops if op.outcome is Outcome.UNKNOWN).most_common(5):
+        print(f"unknown {count} times: {why[:160]}")  # noqa: T201  # for the report
+    assert not violations, "\n".join(f"{v.rule}: {v.detail}" for v in violations[:5])
+    assert deployment.dead_letters() == 0
+    assert outcomes["done"] > 100
+    deployment.check()
+
+
+async def _strike(
+    deployment: R, load: Load, fault: Fault[R], times: int, rest: tuple[float, float], drawn: int
 ) -> None:
     dice = random.Random(drawn)  # noqa: S311  # repeatable, not secret
-    await deployment.ready()
-    async with Load(deployment, drawn, plan) as load:
+    async with load:
         for _ in range(times):
             await asyncio.sleep(dice.uniform(*rest))
             load.check_alive()
@@ -53,15 +76,3 @@ async def _prove(
         await deployment.ready()
         # What comes back must also be seen to work.
         await asyncio.sleep(0.3)
-    seconds = await deployment.converged()
-    await load.look_at_everything()
-    began = time.monotonic()
-    violations = check(load.history)
-    told = time.monotonic() - began
-    outcomes = {o.value: sum(1 for op in load.history.ops if op.outcome is o) for o in Outcome}
-    print(f"{outcomes}; converged in {seconds:.2f} s, checked in {told:.2f} s")  # noqa: T201  # for the report
-    assert not violations, "\n".join(f"{v.rule}: {v.detail}" for v in violations[:5])
-    assert deployment.dead_letters() == 0
-    assert outcomes["done"] > 100
-    for process in (deployment.api, deployment.worker):
-        assert process.alive(), process.name

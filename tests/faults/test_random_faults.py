@@ -116,7 +116,7 @@ async def cut_connections(deployment: Deployment, _: random.Random) -> None:
 class Case(NamedTuple):
     """A fault, how often it strikes in the short form and in the long one, and the rest in between."""
 
-    fault: Fault
+    fault: Fault[Deployment]
     times: int
     long: int
     rest: tuple[float, float] = (0.1, 0.6)

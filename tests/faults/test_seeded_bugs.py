@@ -1,0 +1,80 @@
+# ruff: noqa: E501  # one bug, one line
+"""The harness as a whole: with a bug put into the product, random load and the checker find it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+import service
+import workers
+from tests.faults.deployment import Deployment, deployed
+from tests.faults.load import Plan
+from tests.faults.proving import prove
+
+LEAK_FOR_50_MS = """
+import asyncio
+_look_up, _kept = look_up, {}
+async def look_up(service, identities):
+    answers, now = await _look_up(service, identities), asyncio.get_running_loop().time()
+    for n, identity in enumerate(identities):
+        if identity in _kept and now - _kept[identity][0] < 0.05:
+            answers[n] = _kept[identity][1]
+        else:
+            _kept[identity] = now, answers[n]
+    return answers
+"""
+
+BUGS = {
+    "lost write": ("store/lua/register.lua", "put('r', fp, new)\nenter(owner, fp, channels)", "if this % 20 ~= 0 then put('r', fp, new) enter(owner, fp, channels) end"),
+    "double owner": ("store/lua/register.lua", "enter(former, fp, 0)", ""),
+    "21st binding": ("store/lua/register.lua", "if #held >= cap then", "if #held > cap then"),
+    "resurrected session": ("store/lua/register.lua", "then return { 'fenced' } end", "and NOW % 2 == 0 then return { 'fenced' } end"),
+    "leak for 50 ms": ("usecases/looking_up.py", "", LEAK_FOR_50_MS),
+    "nothing is owed": ("store/lua/register.lua", "if notify == PENDING then mark('n', fp) end", ""),
+}  # fmt: skip
+"""What is wrong, where, the right text, and the wrong one; without a right text it is added at the end."""
+
+
+def copied(directory: Path, bug: str) -> Path:
+    """The product with the bug."""
+    for package in (service, workers):
+        (root,) = package.__path__
+        shutil.copytree(root, directory / package.__name__, ignore=shutil.ignore_patterns("__pycache__"))
+    name, right, wrong = BUGS[bug]
+    path = directory / "service" / name
+    text = path.read_text()
+    if right:
+        assert text.count(right) == 1, f"the product has changed: there is no {right!r} to break"
+    path.write_text(text.replace(right, wrong) if right else text + wrong)
+    return directory
+
+
+async def nothing(_: Deployment, __: random.Random) -> None:
+    """No fault: the bug is enough."""
+
+
+@pytest.mark.parametrize("bug", ["leak for 50 ms", "double owner"])
+def test_a_bug_in_the_product_is_caught(tmp_path: Path, bug: str) -> None:
+    """Within a second or two of load."""
+    caught(tmp_path, bug)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("bug", BUGS)
+def test_each_bug_in_the_product_is_caught(tmp_path: Path, bug: str) -> None:
+    """All that the checker is for."""
+    caught(tmp_path, bug)
+
+
+def caught(directory: Path, bug: str) -> None:
+    """Run the load on the product with the bug, and see it fail."""
+    with (
+        deployed(directory, code=copied(directory / "product", bug)) as deployment,
+        pytest.raises(AssertionError) as failure,
+    ):
+        prove(deployment, nothing, times=6, plan=Plan(pause=0.01))
+    print(f"{bug}: {str(failure.value)[:300]}")  # noqa: T201  # for the report
