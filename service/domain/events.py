@@ -17,6 +17,8 @@ class EventType(Enum):
     """A registration was accepted that changes the desired state. ``other_user_sid`` is whom it was taken from."""
     REMOVED = "removed"
     """A registration, or one of its channels, left the desired state; ``reason`` says why."""
+    REARMED = "rearmed"
+    """What had failed is tried again."""
     APPLIED = "applied"
     """The backend now holds the desired version."""
     ENDED = "ended"
@@ -45,9 +47,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     at: int
     type: EventType
-    channel: str
+    channels: tuple[str, ...]
     user_sid: str
     registration_id: str | None = None
+    """None for an event of a Chat binding alone."""
     binding_sid: str | None = None
     other_user_sid: str | None = None
     reason: Reason | None = None
@@ -57,14 +60,14 @@ def decode_event(entry_id: bytes, fields: Iterable[bytes]) -> Event:
     """An event from a stream entry: its id, and its fields and values in turn."""
     flat = list(fields)
     values: Mapping[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
-    chat = values[b"c"] == b"chat"
+    channels = tuple(values[b"c"].decode().split(","))
     fingerprint, version, nonce = values[b"f"], int(values.get(b"g", b"0")), values.get(b"s")
     return Event(
         at=int(entry_id.split(b"-")[0]),
         type=EventType(values[b"t"].decode()),
-        channel=values[b"c"].decode(),
+        channels=channels,
         user_sid=user_sid(values[b"u"]),
-        registration_id=None if chat else str(RegistrationId(fingerprint, version)),
+        registration_id=None if channels == ("chat",) else str(RegistrationId(fingerprint, version)),
         binding_sid=str(BindingSid(fingerprint, nonce)) if nonce else None,
         other_user_sid=user_sid(values[b"o"]) if b"o" in values else None,
         reason=Reason(values[b"r"].decode()) if b"r" in values else None,

@@ -8,12 +8,14 @@ from enum import Enum
 import msgspec
 
 from service.domain.addresses import BindingType
-from service.domain.errors import BinderyError, CapReached, SessionEnded
+from service.domain.errors import BinderyError, CapReached, SessionEnded, TooManyRequests
 from service.domain.events import Reason
 from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
 from service.domain.limits import PER_IDENTITY
 from service.domain.record import Attributes, Channel, Extras, Record, encode_blob, pack_address
 from service.store.section import Section
+
+NO_CHANNEL = Channel(0)
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,12 +73,13 @@ class Registrations:
         self._fence_seconds = b"%d" % fence_seconds
         self._events_max = b"%d" % events_max
 
-    async def register(self, wanted: Wanted, *, settle: bool = False) -> Registered:
-        """Make ``wanted`` the desired state; ``settle`` applies it at once, for a backend that is this store.
+    async def register(self, wanted: Wanted, *, at_once: Channel = NO_CHANNEL) -> Registered:
+        """Make ``wanted`` the desired state; in the channels ``at_once`` it is applied at once: this store is their backend.
 
         Raises:
             SessionEnded: a logout covers it (contract 6).
             CapReached: the identity is full and the Service's policy is to refuse (contract 5).
+            TooManyRequests: hundreds of its Chat bindings still wait for their removal.
         """
         prints, attributes = self._fingerprints, wanted.attributes
         owner = prints.owner(attributes.identity)
@@ -96,7 +99,7 @@ class Registrations:
             nonces[:4],
             b"" if wanted.issued_at is None else b"%d" % wanted.issued_at,
             b"1" if wanted.keep else b"0",
-            b"1" if settle else b"0",
+            b"%d" % at_once,
             self._cap,
             self._evict,
             b"%d" % PER_IDENTITY,
@@ -108,6 +111,8 @@ class Registrations:
                 raise SessionEnded
             case b"cap":
                 raise CapReached
+            case b"busy":
+                raise TooManyRequests
             case b"collision":
                 raise BinderyError("Two addresses share a fingerprint")
         _, raw, chat_raw, wake, displaced = reply
@@ -182,7 +187,7 @@ class Registrations:
         generation: int | None = None,
         nonce: bytes = b"",
         chat: bool = False,
-        settle: bool = False,
+        at_once: Channel = NO_CHANNEL,
     ) -> tuple[bool, bytes]:
         """Take channels out of one registration, if it is still the one meant by owner, generation and visible nonce.
 
@@ -196,7 +201,7 @@ class Registrations:
             b"" if generation is None else b"%d" % generation,
             nonce,
             b"%d" % channels,
-            b"1" if settle else b"0",
+            b"%d" % at_once,
             reason.value.encode(),
             self._events_max,
         )

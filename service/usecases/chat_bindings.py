@@ -86,7 +86,7 @@ async def delete(service: Service, sid: str, owner: bytes = b"", traceparent: st
         owner=owner,
         nonce=parsed.nonce,
         chat=True,
-        settle=True,
+        at_once=service.at_once,
     )
     service.wake(wake, traceparent)
     return removed

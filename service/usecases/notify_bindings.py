@@ -90,7 +90,7 @@ async def create(
         extras=Extras(),
         keep=True,
     )
-    done = await service.registrations.register(wanted, settle=True)
+    done = await service.registrations.register(wanted, at_once=service.at_once)
     service.wake(done.wake, traceparent)
     visible = done.record.visible(Channel.NOTIFY)
     if visible is None:
@@ -114,7 +114,7 @@ async def delete(service: Service, sid: str, traceparent: str | None = None) -> 
     if parsed is None:
         return False
     removed, wake = await service.registrations.remove(
-        parsed.fingerprint, Channel.NOTIFY, Reason.DELETED, nonce=parsed.nonce, settle=True
+        parsed.fingerprint, Channel.NOTIFY, Reason.DELETED, nonce=parsed.nonce, at_once=service.at_once
     )
     service.wake(wake, traceparent)
     return removed

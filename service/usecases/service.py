@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from service.backends import ChatBackend, NotifyBackend
 from service.domain.errors import NotFound
+from service.domain.record import Channel
 from service.domain.services import ServiceConfig
 from service.queue import JobQueue
 from service.store.ledger import Ledgers, lanes
@@ -38,6 +39,12 @@ class Service:
         self.notify = notify
         self.chat = chat
         self._queue = queue
+
+    @property
+    def at_once(self) -> Channel:
+        """The channels whose backend is our own store: the compatible routes need not wait for a worker there."""
+        notify = Channel(0) if self.notify.external else Channel.NOTIFY
+        return notify if self.chat.external else notify | Channel.CHAT
 
     def wake(self, wake: bytes, traceparent: str | None = None) -> None:
         """Pass on what a transaction asked to be woken."""

@@ -18,20 +18,20 @@ for n = 8, #ARGV do
   named_list[#named_list + 1] = ARGV[n]
 end
 
-local ended, sessions, last_session = 0, 0, NO_SESSION
+local ended, sessions, distinct = 0, {}, 0
 for _, e in ipairs(entries(owner)) do
   local id = e[1]
   local r = get('r', id)
   local covered = by == 'i' or (by == 'd' and named[r.device]) or (by == 's' and named[r.session])
     or (by == 'a' and named[id])
-  if covered and (KIND[r.type] or messaging or by == 'a') and take_out(id, r, channels, false, 'logout') then
+  if covered and (KIND[r.type] or messaging or by == 'a') and take_out(id, r, channels, 0, 'logout') then
     ended = ended + 1
-    if r.session ~= last_session then sessions, last_session = sessions + 1, r.session end
+    if not sessions[r.session] then sessions[r.session], distinct = true, distinct + 1 end
   end
 end
 
 -- The session that this logout ended: the caller's own, else that of what it removed, where they all had the same.
-if session == NO_SESSION and sessions == 1 then session = last_session end
+if session == NO_SESSION and distinct == 1 then session = next(sessions) end
 
 local fences = {}
 for _, what in ipairs(named_list) do fences[#fences + 1] = fence_key(by, owner, what) end

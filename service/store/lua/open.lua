@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Opens a Service's part of the store: makes its anchor, or checks that it was written by a schema and a fingerprint key
 -- that this process shares. Answers {schema, check value of the fingerprint key} as they stand in the store.
 

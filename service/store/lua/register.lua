@@ -4,17 +4,19 @@
 -- Contract 1 (one owner), 2 (no leak), 3 (last wins), 5 (the cap) and 6 (a dead session) all hold because everything
 -- that decides them is read, decided and written here, in one step.
 --
--- Answers {outcome, record, Chat record or '', lanes to wake, registrations displaced or evicted}.
+-- Answers {outcome, record, Chat record or '', lanes to wake, registrations displaced or evicted}; of a refusal just
+-- {'fenced'}, {'cap'}, {'busy'} or {'collision'}.
 --@include record
 --@include unit
 --@include changes
 --@include fences
 
-local fp, owner, device, session, kind, channels, address, attributes, extras, nonce, iat, keep, settle, cap, evict,
+local fp, owner, device, session, kind, channels, address, attributes, extras, nonce, iat, keep, at_once, cap, evict,
   most, events_max = unpack(ARGV, 1, 17)
 local chat_key, endpoint, chat_address, chat_attributes, chat_nonce = unpack(ARGV, 18, 22)
 kind, channels, iat, cap, most = tonumber(kind), tonumber(channels), tonumber(iat), tonumber(cap), tonumber(most)
-keep, settle, evict = keep == '1', settle == '1', evict == '1'
+keep, at_once, evict = keep == '1', tonumber(at_once), evict == '1'
+local settled = has(at_once, NOTIFY)
 
 if is_fenced(owner, device, { fp }, session, channels, iat) then return { 'fenced' } end
 
@@ -23,8 +25,10 @@ if r and r.address ~= address then return { 'collision' } end
 local live = r and r.channels ~= 0 and r or nil
 local own = live and live.owner == owner and live or nil
 
--- A compatible create speaks of the Notify binding alone: the rest of the same identity's registration stays.
-if keep and own then
+-- A compatible create speaks of the Notify binding alone: the rest of the same identity's registration stays, unless the
+-- address is said to be of another kind, which a device and its Chat binding cannot follow.
+keep = keep and own and KIND[kind] == KIND[own.type]
+if keep then
   device, session, extras, chat_key = own.device, own.session, own.extras, own.link
   channels = bit.bor(own.channels, channels)
 end
@@ -40,11 +44,15 @@ if own and own.type == kind and own.channels == channels and own.device == devic
   if NOW - own.seen >= 3600 then own.seen, changed_ = NOW, true end
   if has(channels, NOTIFY) and own.notify ~= APPLIED then
     outcome = 'pending'
-    if settle then
+    if own.notify == FAILED then
+      undead('n', fp)
+      tell('rearmed', NOTIFY, fp, own)
+    end
+    if settled then
       outcome, own.notify, own.past, own.updated, changed_ = 'unchanged', APPLIED, '', NOW, true
+      tell('applied', NOTIFY, fp, own)
     elseif own.notify == FAILED then
       own.notify, own.attempts, changed_ = PENDING, 0, true
-      undead('n', fp)
       mark('n', fp)
     end
   end
@@ -55,6 +63,7 @@ if own and own.type == kind and own.channels == channels and own.device == devic
       own.chat, c.chat, c.attempts, changed_ = PENDING, PENDING, 0, true
       put('k', chat_key, c)
       undead('h', chat_key)
+      tell('rearmed', CHAT, chat_key, c)
       mark('h', owner)
     end
   end
@@ -72,7 +81,7 @@ local displaced = 0
 local function displace(id, other)
   local inherited = wants_chat and other.link == chat_key
   local why = other.owner == owner and 'rotated' or 'taken'
-  if take_out(id, other, bit.bor(NOTIFY, CHAT), settle, why, owner, inherited) then displaced = displaced + 1 end
+  if take_out(id, other, bit.bor(NOTIFY, CHAT), at_once, why, owner, inherited) then displaced = displaced + 1 end
 end
 
 -- The device's earlier address, whoever it belonged to.
@@ -92,19 +101,19 @@ if wants_chat and not (own and has(own.channels, CHAT) and own.link == chat_key)
     local source = get('r', c.link)
     local why = c.owner == owner and 'rotated' or 'taken'
     if source and source.link == before then
-      take_out(c.link, source, CHAT, settle, why, owner, before == chat_key)
+      take_out(c.link, source, CHAT, at_once, why, owner, before == chat_key)
     elseif before ~= chat_key then
-      drop_chat(before, settle, why)
+      drop_chat(before, at_once, why)
     end
   elseif c and c.channels ~= 0 and before ~= chat_key then
-    drop_chat(before, settle, 'rotated')
+    drop_chat(before, at_once, 'rotated')
   end
 end
 
 local former = live and not own and live.owner or nil
 if live then
   if live.device ~= device or KIND[live.type] ~= pointer then forget_pointer(live.device, KIND[live.type], fp) end
-  if live.link ~= chat_key then drop_chat(live.link, settle, own and 'rotated' or 'taken') end
+  if live.link ~= chat_key then drop_chat(live.link, at_once, own and 'rotated' or 'taken') end
 end
 if former then
   enter(former, fp, 0)
@@ -116,7 +125,7 @@ end
 if has(channels, NOTIFY) and not (own and has(own.channels, NOTIFY)) then
   local held = {}
   for _, e in ipairs(entries(owner)) do
-    if e[1] ~= fp and has(e[2], NOTIFY) then held[#held + 1] = e[1] end
+    if e[1] ~= fp and has(e[2], NOTIFY) and get('r', e[1]) then held[#held + 1] = e[1] end
   end
   if #held >= cap then
     if not evict then return { 'cap' } end
@@ -126,27 +135,29 @@ if has(channels, NOTIFY) and not (own and has(own.channels, NOTIFY)) then
       return a.version < b.version
     end)
     for n = 1, #held - cap + 1 do
-      take_out(held[n], get('r', held[n]), bit.bor(NOTIFY, CHAT), settle, 'evicted')
+      take_out(held[n], get('r', held[n]), bit.bor(NOTIFY, CHAT), at_once, 'evicted')
       displaced = displaced + 1
     end
   end
 end
 if not own and #entries(owner) >= most then return { 'cap' } end
+-- Chat bindings on their way out count here too: what one call touches stays bounded while workers are away.
+if wants_chat and #(get('c', owner) or '') >= 2 * most * 12 and not get('k', chat_key) then return { 'busy' } end
 
 -- The new version. -----------------------------------------------------------------------------------------------------
 
 local this = next_version()
 local notify, past = NONE, ''
 if has(channels, NOTIFY) then
-  notify = settle and APPLIED or PENDING
-  if own and not settle and has(own.channels, NOTIFY) then past = applied_section(own, own.notify) end
+  notify = settled and APPLIED or PENDING
+  if own and not settled and has(own.channels, NOTIFY) then past = applied_section(own, own.notify) end
 elseif r and r.notify ~= NONE then
   notify = PENDING
 end
 local c, chat = nil, NONE
 if wants_chat then
   c = get('k', chat_key)
-  if keep and own then
+  if keep then
     chat = own.chat
   else
     chat = PENDING
@@ -154,7 +165,7 @@ if wants_chat then
     local waiting = c and c.channels == 0 and c.link ~= fp and get('r', c.link) or nil
     if waiting and waiting.link == chat_key then
       waiting.link, waiting.chat = NO_LINK, NONE
-      put('r', c.link, not (waiting.channels == 0 and waiting.notify == NONE) and waiting or nil)
+      rest(c.link, waiting)
     end
     c = { type = kind, channels = CHAT, notify = NONE, chat = PENDING, attempts = 0, owner = owner, device = endpoint,
       link = fp, session = NO_SESSION, version = this, generation = this, nonce = chat_nonce, created = NOW,
@@ -186,9 +197,7 @@ if pointer and device ~= NO_DEVICE then
   put('p', device .. pointer, fp)
 end
 if notify == PENDING then mark('n', fp) end
-local event = { 't', 'registered', 'c', has(channels, NOTIFY) and 'notify' or 'chat', 'f', fp,
-  'g', string.format('%.0f', this), 's', nonce, 'u', owner }
-if former then event[#event + 1] = 'o'; event[#event + 1] = former end
-emit(unpack(event))
+tell('registered', channels, fp, new, nil, former)
+if notify == APPLIED then tell('applied', NOTIFY, fp, new) end
 
 return { 'accepted', encode(new), c and encode(c) or '', commit(events_max), displaced }

@@ -8,8 +8,8 @@
 --@include unit
 --@include changes
 
-local space, id, owner, generation, nonce, channels, settle, reason, events_max = unpack(ARGV, 1, 9)
-channels, settle, generation = tonumber(channels), settle == '1', tonumber(generation)
+local space, id, owner, generation, nonce, channels, at_once, reason, events_max = unpack(ARGV, 1, 9)
+channels, at_once, generation = tonumber(channels), tonumber(at_once), tonumber(generation)
 
 local r = get(space, id)
 if not r or r.channels == 0 then return { 0, '' } end
@@ -22,13 +22,13 @@ if nonce ~= '' then
 end
 
 if space == 'r' then
-  take_out(id, r, channels, settle, reason)
+  take_out(id, r, channels, at_once, reason)
 else
   local source = get('r', r.link)
   if source and source.link == id then
-    take_out(r.link, source, CHAT, settle, reason)
+    take_out(r.link, source, CHAT, at_once, reason)
   else
-    drop_chat(id, settle, reason)
+    drop_chat(id, at_once, reason)
   end
 end
 return { 1, commit(events_max) }

@@ -1,14 +1,20 @@
 #!lua flags=allow-oom
--- A dead letter is armed again, or dropped. Answers {1 if there was one, lanes to wake}.
+-- A dead letter is armed again, or dropped. A registration that is dropped stays failed until it is registered again; a
+-- removal that is dropped is given up: the record goes, whatever the backend still holds.
+--
+-- Answers {1 if there was one, lanes to wake}.
 --@include record
 --@include unit
+--@include changes
 
 local name, verb, events_max = ARGV[1], ARGV[2], ARGV[3]
 local ledger, id = name:sub(1, 1), name:sub(2)
 if redis.call('HEXISTS', A .. ':dead', name) == 0 then return { 0, '' } end
 undead(ledger, id)
+
 local row = get(ledger == 'n' and 'r' or 'k', id)
-if row and verb == 'retry' then
+local state = row and (ledger == 'n' and row.notify or row.chat) or nil
+if state == FAILED and verb == 'retry' then
   row.attempts = 0
   if ledger == 'n' then
     row.notify = PENDING
@@ -23,6 +29,15 @@ if row and verb == 'retry' then
       put('r', row.link, source)
     end
     mark('h', row.owner)
+  end
+  tell('rearmed', ledger == 'n' and NOTIFY or CHAT, id, row)
+elseif state == FAILED and row.channels == 0 then
+  if ledger == 'n' then
+    row.notify = NONE
+    rest(id, row)
+    tell('ended', NOTIFY, id, row)
+  else
+    end_chats(row.owner, { [id] = row })
   end
 end
 return { 1, commit(events_max) }

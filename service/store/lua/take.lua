@@ -20,7 +20,8 @@ redis.call('EXISTS', A, flag)
 local answer, rows = {}, {}
 for n, id in ipairs(due) do rows[n] = redis.call('HGET', bucket('r', id), id) end
 
-local turn = redis.call('HINCRBY', A, 'lease', 1) % 4096
+-- Never a whole number of milliseconds, as marks and delays are.
+local turn = redis.call('HINCRBY', A, 'lease', 1) % 4095 + 1
 local token = string.format('%.17g', NOW_MS + lease_ms + turn / 4096)
 redis.call('SET', flag, '1', 'PX', FLAG_MS)
 answer[1] = token
@@ -29,8 +30,9 @@ for n, id in ipairs(due) do
     redis.call('ZADD', key, token, id)
     answer[#answer + 1] = id
     answer[#answer + 1] = rows[n]
-  else
-    redis.call('ZREM', key, id)
   end
+end
+for n, id in ipairs(due) do
+  if not rows[n] then redis.call('ZREM', key, id) end
 end
 return answer

@@ -4,6 +4,7 @@
 --@include record
 --@include unit
 
+local MOST_RECORDS = 500
 local lane, limit, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local key, flag = A .. ':' .. lane, A .. ':w' .. lane
 
@@ -13,19 +14,23 @@ if #due == 0 then
   return {}
 end
 redis.call('EXISTS', A, flag)
-local answer = { '' }
+local answer, owners, records = { '' }, {}, 0
 for n, owner in ipairs(due) do
   local work, noted = { owner }, get('c', owner) or ''
+  records = records + #noted / 12
+  -- Bounded by bindings, not by identities alone: what one call holds the server for.
+  if n > 1 and records > MOST_RECORDS then break end
   for at = 1, #noted, 12 do
     local id = noted:sub(at, at + 11)
     work[#work + 1] = id
     work[#work + 1] = redis.call('HGET', bucket('k', id), id) or ''
   end
-  answer[n + 1] = work
+  owners[n], answer[n + 1] = owner, work
 end
 
-local turn = redis.call('HINCRBY', A, 'lease', 1) % 4096
+-- Never a whole number of milliseconds, as marks and delays are.
+local turn = redis.call('HINCRBY', A, 'lease', 1) % 4095 + 1
 answer[1] = string.format('%.17g', NOW_MS + lease_ms + turn / 4096)
 redis.call('SET', flag, '1', 'PX', FLAG_MS)
-for _, owner in ipairs(due) do redis.call('ZADD', key, answer[1], owner) end
+for _, owner in ipairs(owners) do redis.call('ZADD', key, answer[1], owner) end
 return answer

@@ -29,8 +29,6 @@ class Registration:
     endpoint: str | None
     session: str | None
     tags: tuple[str, ...]
-    chat_kind: BindingType | None = None
-    """The type of its Chat binding: a compatible create changes the type of the Notify binding alone."""
 
 
 class Refused(Exception):
@@ -61,15 +59,13 @@ class Contract:
             raise Refused("fenced")
         own = self.registrations.get(address)
         own = own if own and own.identity == identity else None
-        wanted = replace(wanted, chat_kind=wanted.kind)
-        if keep and own:
+        if keep and own and group(own.kind) == group(wanted.kind):
             wanted = replace(
                 wanted,
                 channels=wanted.channels | own.channels,
                 device=own.device,
                 session=own.session,
                 endpoint=own.endpoint,
-                chat_kind=own.chat_kind,
             )
         after = deepcopy(self)
         after._displace(address, wanted)
@@ -89,9 +85,7 @@ class Contract:
                 wanted.channels & CHAT
                 and r.channels & CHAT
                 and r.endpoint == wanted.endpoint
-                and r.chat_kind
-                and wanted.chat_kind
-                and group(r.chat_kind) == group(wanted.chat_kind)
+                and group(r.kind) == group(wanted.kind)
             ):
                 self._take_out(other, CHAT)
 

@@ -66,7 +66,7 @@ class Desk:
             issued_at=iat,
             keep=keep,
         )
-        return await self.registrations.register(wanted, settle=settle)
+        return await self.registrations.register(wanted, at_once=BOTH if settle else Channel(0))
 
     async def logout(
         self,
@@ -93,7 +93,7 @@ class Desk:
 
     async def delete(self, sid: BindingSid, *, chat: bool = False) -> bool:
         removed, _ = await self.registrations.remove(
-            sid.fingerprint, CHAT if chat else NOTIFY, Reason.DELETED, nonce=sid.nonce, chat=chat, settle=True
+            sid.fingerprint, CHAT if chat else NOTIFY, Reason.DELETED, nonce=sid.nonce, chat=chat, at_once=BOTH
         )
         return removed
 

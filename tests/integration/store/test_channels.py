@@ -3,6 +3,7 @@
 import pytest
 
 from service.domain.addresses import BindingType
+from service.domain.errors import TooManyRequests
 from tests.integration.store.desk import BOTH, CHAT, NOTIFY, Desk
 
 
@@ -141,3 +142,28 @@ async def test_an_endpoint_comes_back_to_a_registration_that_had_lost_it(desk: D
     await desk.drain()
     assert await desk.chats("alice") == {"e"}
     assert await desk.chats("bob") == set()
+
+
+async def test_a_compatible_create_of_another_kind_keeps_no_device(desk: Desk) -> None:
+    """An address that becomes one of messaging has no device and no Chat binding that a logout could miss."""
+    await desk.login("alice", "token", "phone", channels=BOTH)
+    await desk.drain()
+    await desk.login("alice", "token", kind=BindingType.MESSENGER, keep=True, settle=True)
+    await desk.logout("alice", device="phone")
+    assert await desk.chats("alice") == set()
+    record = await desk.record("token")
+    assert record is not None
+    assert record.extras.device_id is None
+    assert record.channels == NOTIFY
+
+
+async def test_endpoints_without_end_are_refused_before_they_hold_up_the_store(desk: Desk) -> None:
+    """While no worker removes them an identity gathers a few hundred Chat bindings, no more; then all go."""
+    for n in range(400):
+        await desk.login("alice", "token", "phone", channels=BOTH, endpoint=f"e-{n}")
+    with pytest.raises(TooManyRequests):
+        await desk.login("alice", "token", "phone", channels=BOTH, endpoint="one-more")
+    while (await desk.ledgers.sweep()).depth:
+        await desk.drain()
+    assert await desk.chats("alice") == {"e-399"}
+    await desk.login("alice", "token", "phone", channels=BOTH, endpoint="one-more")

@@ -152,3 +152,13 @@ async def test_fences_live_as_long_as_tokens_may_and_no_longer(desk: Desk) -> No
     lifetime = await desk.redis.command("TTL", key, key=desk.section.anchor)
     assert isinstance(lifetime, int)
     assert 3650 < lifetime <= 3660
+
+
+async def test_sessions_that_differ_are_not_known(desk: Desk) -> None:
+    """Where what was removed had a session here and none there, the logout cannot tell which it ended."""
+    second = await in_one_second(desk)
+    await desk.login("alice", "one", "phone", iat=second)
+    await desk.login("alice", "two", "tablet", session="s1", iat=second)
+    await desk.logout("alice")
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "three", session="s2", iat=second)

@@ -45,7 +45,7 @@ local function raise_fence(kind, owner, what, channels, session, lifetime)
       or (chat > 0 and not has(channels, CHAT))
     if stays and ended ~= session then session = NO_SESSION end
   end
-  if has(channels, NOTIFY) then notify = NOW end
-  if has(channels, CHAT) then chat = NOW end
+  if has(channels, NOTIFY) then notify = math.max(notify, NOW) end
+  if has(channels, CHAT) then chat = math.max(chat, NOW) end
   redis.call('SET', key, struct.pack(FENCE, notify, chat, session), 'EX', lifetime)
 end

@@ -12,7 +12,7 @@ local NOW, NOW_MS = tonumber(clock[1]), tonumber(clock[1]) * 1000 + math.floor(t
 -- Chat bindings), p pointers (from a device or endpoint, and its kind).
 local RECORDS = { r = true, k = true }
 local cache = { r = {}, k = {}, i = {}, c = {}, p = {} }
-local changed, marks, events, dead = {}, {}, {}, {}
+local changed, marks, events, letters, revived = {}, {}, {}, {}, {}
 local version = nil
 
 local function bucket(space, id) return A .. ':' .. space .. id:sub(1, 2) end
@@ -46,7 +46,9 @@ end
 
 local function mark(ledger, id) marks[#marks + 1] = { ledger, id } end
 local function emit(...) events[#events + 1] = { ... } end
-local function undead(channel, id) dead[#dead + 1] = channel .. id end
+-- Dead letters are named by the ledger and the record's key.
+local function bury(ledger, id, why) letters[#letters + 1] = { ledger .. id, struct.pack('<I4', NOW) .. why } end
+local function undead(ledger, id) revived[#revived + 1] = ledger .. id end
 
 local function touch(keys)
   local list = {}
@@ -54,14 +56,35 @@ local function touch(keys)
   if #list > 0 then redis.call('EXISTS', unpack(list)) end
 end
 
-local function write_row(space, id)
-  local value = cache[space][id]
-  local key, seat = bucket(space, id), id:byte(1) * 256 + id:byte(2)
-  if value then
-    local new = redis.call('HSET', key, id, RECORDS[space] and encode(value) or value)
-    if new == 1 and RECORDS[space] then redis.call('SETBIT', A .. ':' .. space, seat, 1) end
-  elseif redis.call('HDEL', key, id) == 1 and RECORDS[space] and redis.call('EXISTS', key) == 0 then
-    redis.call('SETBIT', A .. ':' .. space, seat, 0)
+-- Rows are written before any is deleted: what empties a key does so last, and nothing meets a missing one half-way.
+local function write_rows()
+  local gone, filled = {}, {}
+  for name in pairs(changed) do
+    local space, id = name:sub(1, 1), name:sub(2)
+    if RECORDS[space] then
+      local key = bucket(space, id)
+      filled[key] = filled[key] or redis.call('HLEN', key)
+    end
+  end
+  for name in pairs(changed) do
+    local space, id = name:sub(1, 1), name:sub(2)
+    local value, key = cache[space][id], bucket(space, id)
+    if not value then
+      gone[#gone + 1] = { space, id, key }
+    else
+      local new = redis.call('HSET', key, id, RECORDS[space] and encode(value) or value)
+      if new == 1 and RECORDS[space] then
+        filled[key] = filled[key] + 1
+        redis.call('SETBIT', A .. ':' .. space, id:byte(1) * 256 + id:byte(2), 1)
+      end
+    end
+  end
+  for _, row in ipairs(gone) do
+    local space, id, key = row[1], row[2], row[3]
+    if redis.call('HDEL', key, id) == 1 and RECORDS[space] then
+      filled[key] = filled[key] - 1
+      if filled[key] == 0 then redis.call('SETBIT', A .. ':' .. space, id:byte(1) * 256 + id:byte(2), 0) end
+    end
   end
 end
 
@@ -74,9 +97,10 @@ local function commit(events_max)
     keys[A .. ':w' .. m.lane] = true
   end
   touch(keys)
+  write_rows()
   if version then redis.call('HSET', A, 'version', string.format('%.0f', version)) end
-  for name in pairs(changed) do write_row(name:sub(1, 1), name:sub(2)) end
-  for _, name in ipairs(dead) do redis.call('HDEL', A .. ':dead', name) end
+  for _, letter in ipairs(letters) do redis.call('HSET', A .. ':dead', letter[1], letter[2]) end
+  for _, name in ipairs(revived) do redis.call('HDEL', A .. ':dead', name) end
   local wake = {}
   for _, m in ipairs(marks) do
     redis.call('ZADD', A .. ':' .. m.lane, NOW_MS, m[2])
