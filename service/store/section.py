@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from service.store.scripts import script
 
 SCHEMA = 1
 """Version of everything that the scripts keep. A store of a newer one is refused."""
+
+_LEAST_SECONDS = 0.2
+"""What a transaction gets after an opening that took nearly all the time."""
 
 
 class StoreRefused(BinderyError):
@@ -37,35 +41,39 @@ class Section:
         self.fingerprints = Fingerprints(key, service_sid)
         self._check = check_value(key)
         self._opened = False
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
 
     async def run(self, name: str, *args: bytes) -> Any:
-        """Run a transaction.
+        """Run a transaction. Opening the section first, where it must be, counts towards the same time.
 
         Raises:
             StoreUnavailable: no answer in time; a write may have taken effect.
             StoreFull: the store refuses writes for want of memory or disk.
         """
+        left: float | None = None
         if not self._opened:
-            # Once for all who wait: a process's first requests come together.
-            async with self._opening:
-                if not self._opened:
-                    await self.open()
+            began = time.monotonic()
+            await self.open()
+            left = self._left(began)
         try:
-            return await self._run(name, args)
+            return await self._run(name, args, left)
         except ReplyError as error:
             if error.code != "NOANCHOR":
                 raise _translated(error) from None
         # The store was emptied under us. The script wrote nothing; make the anchor and run it again.
-        await self.open()
+        began = time.monotonic()
+        await self._open()
         try:
-            return await self._run(name, args)
+            return await self._run(name, args, self._left(began))
         except ReplyError as error:
             raise _translated(error) from None
 
-    async def _run(self, name: str, args: Sequence[bytes]) -> Any:
+    def _left(self, began: float) -> float:
+        return max(_LEAST_SECONDS, began + self.redis.timeout - time.monotonic())
+
+    async def _run(self, name: str, args: Sequence[bytes], seconds: float | None = None) -> Any:
         try:
-            return await self.redis.run(script(name), self.anchor, args)
+            return await self.redis.run(script(name), self.anchor, args, timeout=seconds)
         except Overloaded:
             raise TooManyRequests from None
         except NotSent:
@@ -74,11 +82,25 @@ class Section:
             raise StoreUnavailable("The store did not answer in time; the request may have taken effect") from None
 
     async def open(self) -> None:
-        """Make the Service's anchor, or check it.
+        """Make the Service's anchor, or check it: once for all who ask for it at the same time.
 
         Raises:
             StoreRefused: written by a newer schema, or under another fingerprint key.
+            StoreUnavailable, StoreFull, TooManyRequests: it could not be asked.
         """
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(self._opening_ended)
+        # Shielded: one who no longer waits takes nothing from the others.
+        await asyncio.shield(self._opening)
+
+    def _opening_ended(self, opening: asyncio.Task[None]) -> None:
+        self._opening = None
+        if not opening.cancelled():
+            # Looked at, or asyncio complains where everybody who waited has left.
+            opening.exception()
+
+    async def _open(self) -> None:
         try:
             schema, check = await self._run("open", (b"%d" % SCHEMA, self._check.encode()))
         except ReplyError as error:

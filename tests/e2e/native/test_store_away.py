@@ -1,0 +1,58 @@
+"""A store that is away, hangs, or is full when the API starts, or while requests come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from service.store.section import StoreRefused
+from tests.e2e.compatible.deployment import serving, settings_of
+from tests.e2e.native.callers import Native, problem_of
+from tests.servers.valkey import ValkeyServer
+
+
+@pytest.fixture
+def own() -> Iterator[ValkeyServer]:
+    """A server of the test's own, to be done harm to."""
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize("how", ["hanging", "gone"])
+async def test_requests_do_not_queue_for_the_first_opening(
+    environ: dict[str, str], own: ValkeyServer, how: str
+) -> None:
+    """However many come at once after a start without the store, each is answered 503 within two seconds."""
+    if how == "hanging":
+        own.pause()
+    else:
+        own.kill()
+    try:
+        async with serving(settings_of(environ, BINDERY_REDIS_URL=own.url)) as api:
+            native = Native(api)
+
+            async def timed() -> tuple[int, float]:
+                began = time.monotonic()
+                answer = await native.register()
+                return answer.status_code, time.monotonic() - began
+
+            # One of them goes away: that is no reason to fail the others, which wait for the same opening.
+            leaving = asyncio.create_task(native.register())
+            others = [asyncio.create_task(timed()) for _ in range(50)]
+            await asyncio.sleep(0)
+            leaving.cancel()
+            for status, seconds in await asyncio.gather(*others):
+                assert status == 503
+                assert seconds < 2
+            if how == "hanging":
+                own.resume()
+            else:
+                own.start()
+            while (await native.client.get("/readyz")).status_code != 200:
+                pass
+            assert (await native.register()).status_code == 202
+    finally:
+        own.resume()
