@@ -17,10 +17,11 @@ from service.api.compatible import routers
 from service.api.errors import on_any_error, on_bindery_error, on_http_error
 from service.api.native import handlers, openapi
 from service.bootstrap import runtime
-from service.domain.errors import BinderyError, StoreUnavailable
+from service.domain.errors import BinderyError
 from service.domain.limits import BODY_BYTES
 from service.logs import configure, on_loop_error
 from service.settings import Settings, load
+from service.store.section import StoreRefused
 
 _log = structlog.get_logger(__name__)
 
@@ -60,9 +61,12 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
             app.state.authenticator = Authenticator(settings)
             try:
                 await running.open_store()
-            except StoreUnavailable:
+            except StoreRefused:
+                # Another's store: a process that must not serve.
+                raise
+            except BinderyError as error:
                 # Serve all the same: /readyz says so, and the first call after the store's return opens it.
-                _log.warning("store_unreachable_at_start")
+                _log.warning("store_not_open_at_start", error=error.slug)
             yield
 
     return lifespan

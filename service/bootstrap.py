@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,7 +16,7 @@ from service.redis import Redis, connect
 from service.settings import ServiceConfig, Settings
 from service.store.ledger import Ledgers
 from service.store.registrations import Registrations
-from service.store.section import Section
+from service.store.section import Section, StoreRefused
 from service.usecases.service import Directory, Service
 
 
@@ -29,14 +30,17 @@ class Runtime(msgspec.Struct, frozen=True):
     queue: JobQueue
 
     async def open_store(self) -> None:
-        """Check, or make, every Service's part of the store.
+        """Check, or make, every Service's part of the store, all at the same time.
 
         Raises:
             StoreRefused: another key or a newer schema.
-            StoreUnavailable: no answer yet.
+            StoreUnavailable, StoreFull, TooManyRequests: not yet.
         """
-        for service in self.directory.services:
-            await service.section.open()
+        opening = (service.section.open() for service in self.directory.services)
+        faults = [f for f in await asyncio.gather(*opening, return_exceptions=True) if f is not None]
+        # What waiting does not mend comes first.
+        for fault in sorted(faults, key=lambda fault: not isinstance(fault, StoreRefused)):
+            raise fault
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import structlog
 from arq.cron import cron
@@ -19,9 +20,11 @@ from workers.connection import open_queue
 from workers.drain import JOB_SECONDS, drain_lane
 from workers.settling import HAND_BACK_SECONDS
 from workers.sweep import EVERY_SECONDS, sweep
+from workers.without_queue import without_queue
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 0.5
 _SWEEP_SECONDS = 10
+_SETTLED_SECONDS = 1.0
 _END_OF_LOOP = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -39,14 +42,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         away = False
         while not stop.is_set():
             worker = _worker(running)
+            began = time.monotonic()
             try:
                 await _serve(worker, stop, settings.shutdown_grace)
             except (RedisError, OSError) as error:
-                if worker.started:
+                # A full Redis lets a worker start, and fails it at its first write.
+                if worker.started and time.monotonic() - began > _SETTLED_SECONDS:
                     away, backoff = False, _FIRST_BACKOFF
                 if not away:
                     _log.warning("queue_lost", error=type(error).__name__)
                 away = True
+                await without_queue(running.directory, stop, settings.shutdown_grace - HAND_BACK_SECONDS)
                 await _pause(stop, backoff)
                 backoff = min(2 * backoff, _LONGEST_BACKOFF)
         _log.info("worker_stopped")

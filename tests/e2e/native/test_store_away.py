@@ -56,3 +56,41 @@ async def test_requests_do_not_queue_for_the_first_opening(
             assert (await native.register()).status_code == 202
     finally:
         own.resume()
+
+
+async def test_a_full_store_is_served_from_the_start(environ: dict[str, str], own: ValkeyServer) -> None:
+    """An API that starts while the store has no room serves: reads and logouts work, registrations are 503."""
+    own.call("CONFIG", "SET", "maxmemory", "1")
+    async with serving(settings_of(environ, BINDERY_REDIS_URL=own.url)) as api:
+        native = Native(api)
+        assert await native.bindings("alice") == []
+        answer = await native.register()
+        assert (answer.status_code, problem_of(answer)) == (503, "store-full")
+        logout = await native.call("POST", "/v1/logouts", json={"identity": "alice"})
+        assert (logout.status_code, logout.json()) == (200, {"ended": 0})
+
+
+async def test_a_full_store_still_wakes_workers(native: Native, valkey: ValkeyServer) -> None:
+    """The job of a removal, which is what frees memory, is queued although the queue's Redis has no room."""
+    await native.register()
+    await native.drain()
+    await native.app.state.runtime.queue.aclose()
+    valkey.call("DEL", "bindery:jobs")
+    valkey.call("CONFIG", "SET", "maxmemory", "1")
+    try:
+        assert (await native.call("POST", "/v1/logouts", json={"identity": "alice"})).json() == {"ended": 1}
+        await native.app.state.runtime.queue.aclose()
+    finally:
+        valkey.call("CONFIG", "SET", "maxmemory", "0")
+    assert valkey.call("ZCARD", "bindery:jobs") == 1
+
+
+async def test_anothers_store_is_not_served(environ: dict[str, str], own: ValkeyServer) -> None:
+    """An API that is started with another secret key ends instead of serving."""
+    settings = settings_of(environ, BINDERY_REDIS_URL=own.url)
+    async with serving(settings):
+        pass
+    with pytest.raises(ExceptionGroup) as caught:
+        async with serving(settings_of(environ, BINDERY_REDIS_URL=own.url, BINDERY_SECRET_KEY="y" * 40)):
+            pass
+    assert caught.group_contains(StoreRefused)

@@ -14,6 +14,7 @@ import pytest
 
 from service.bootstrap import runtime
 from service.settings import load
+from service.usecases.ending import log_out
 from tests.integration.workers.bench import Bench, environment
 from tests.integration.workers.worker_process import WorkerProcess
 from tests.servers.valkey import ValkeyServer
@@ -151,6 +152,36 @@ async def test_a_queue_that_comes_late_is_waited_for(own: ValkeyServer, start: S
             assert worker.running
 
 
+async def test_a_full_redis_does_not_keep_removals_from_being_applied(
+    desk: Bench, own: ValkeyServer, start: Start
+) -> None:
+    """arq can write nothing then; the worker drains without it, without flooding its log, and goes on when it can."""
+    worker = start()
+    await desk.login("alice", "token")
+    await eventually(lambda: desk.applied(["token"]))
+    own.call("CONFIG", "SET", "maxmemory", "1")
+    assert await log_out(desk.service, "alice") == 1
+    await eventually(lambda: _gone(desk, "token"))
+    assert worker.output.count("queue_lost") <= 1
+    own.call("CONFIG", "SET", "maxmemory", "0")
+    await desk.login("bob", "token-2")
+    await eventually(lambda: desk.applied(["token-2"]))
+    worker.send(signal.SIGTERM)
+    assert await asyncio.to_thread(worker.wait) == 0
+
+
+async def test_a_worker_without_its_queue_applies_what_is_owed(own: ValkeyServer, start: Start) -> None:
+    """The queue is disposable: with its Redis away for good, work is only a little later."""
+    with ValkeyServer() as queue:
+        queue.kill()
+        async with runtime(load(environment(own.url, queue.url))) as running:
+            desk = Bench(running)
+            worker = start(BINDERY_QUEUE_URL=queue.url)
+            await eventually(lambda: _logged(worker, "queue_lost"))
+            addresses = await desk.login_many(300)
+            await eventually(lambda: desk.applied(addresses))
+
+
 async def test_bad_settings_are_named_at_once(start: Start) -> None:
     """Status 2, a line for each fault."""
     worker = start(BINDERY_ACCOUNT_SID="AC1", BINDERY_LOG_LEVEL="loud")
@@ -188,6 +219,10 @@ async def test_its_log_tells_of_jobs_and_of_nothing_secret(desk: Bench, start: S
 
 async def _drained(desk: Bench) -> bool:
     return await desk.depth() == 0
+
+
+async def _gone(desk: Bench, address: str) -> bool:
+    return await desk.service.reading.registration(desk.service.fingerprints.address(address)) is None
 
 
 async def _done(desk: Bench, addresses: list[str]) -> bool:
