@@ -18,7 +18,8 @@ for n = 5, #ARGV, 5 do
   local id, seen, outcome, delay, why = unpack(ARGV, n, n + 4)
   local score = redis.call('ZSCORE', key, id)
   local r = get('r', id)
-  if r and score and tonumber(score) == tonumber(token) and r.version == tonumber(seen) then
+  local holds = score and tonumber(score) == tonumber(token)
+  if r and holds and r.version == tonumber(seen) then
     settled = settled + 1
     if outcome == 'later' or outcome == 'back' then
       if outcome == 'later' then r.attempts = math.min(r.attempts + 1, 255) end
@@ -47,6 +48,9 @@ for n = 5, #ARGV, 5 do
     if r.notify == FAILED then undead('n', id) end
     r.past, r.notify = applied_section(r, r.notify), UNKNOWN
     put('r', id, r)
+    due[#due + 1] = { id, NOW_MS }
+  elseif holds then
+    -- Changed beneath the lease without a new mark: by a request that settled at once, or in the other channel.
     due[#due + 1] = { id, NOW_MS }
   end
 end

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.e2e.compatible.deployment import environment, serving, settings_of
+from tests.e2e.compatible.deployment import serving, settings_of
 from tests.e2e.native.callers import Native
-from tests.servers.valkey import ValkeyServer
-
-
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    """The server that these tests share."""
-    with ValkeyServer() as server:
-        yield server
-
-
-@pytest.fixture
-def environ(valkey: ValkeyServer, tmp_path: Path) -> dict[str, str]:
-    """The deployment's settings, on an empty store."""
-    valkey.call("FLUSHALL")
-    return environment(valkey.url, tmp_path)
 
 
 @pytest.fixture

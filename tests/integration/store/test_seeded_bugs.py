@@ -33,8 +33,8 @@ BUGS: list[tuple[str, str, str, Test]] = [
     ("2 a logout leaves Chat", "if not inherited then drop_chat(r.link, at_once, reason) end", "", test_no_leak.test_after_a_logout),
     ("2 an old SID still deletes", "if section == '' or section:sub(2, 5) ~= nonce then", "if false then", test_no_leak.test_a_replaced_binding_is_not_found_by_its_sid),
     # 3: the last request wins
-    ("3 settled whatever happened since", "score and tonumber(score) == tonumber(token) and r.version == tonumber(seen)", "score", test_ledger.test_settling_an_old_version_changes_nothing),
-    ("3 settled whatever the lease", "and tonumber(score) == tonumber(token)", "", test_ledger.test_a_lease_keeps_others_off_until_it_ends),
+    ("3 settled whatever happened since", "r and holds and r.version == tonumber(seen)", "r", test_ledger.test_settling_an_old_version_changes_nothing),
+    ("3 settled whatever the lease", "local holds = score and tonumber(score) == tonumber(token)", "local holds = true", test_ledger.test_a_lease_keeps_others_off_until_it_ends),
     ("3 a stopped worker's late write goes unnoticed", "elseif r and external then", "elseif false then", test_ledger.test_an_unmatched_settlement_of_an_upstream_is_looked_into),
     # 4: nothing answered is lost
     ("4 nothing is owed", "redis.call('ZADD', A .. ':' .. m.lane, NOW_MS, m[2])", "", test_ledger.test_the_sweep_finds_what_nobody_was_woken_for),
