@@ -1,4 +1,4 @@
-"""The registration changes, without a new mark, under a worker that holds its lease: nobody waits for the lease's end."""
+"""A registration changes, without a new mark, under a worker that holds its lease: nobody waits for the lease's end."""
 
 from __future__ import annotations
 
