@@ -10,6 +10,7 @@ import hmac
 import time
 from base64 import b64decode
 from hashlib import blake2b
+from typing import TypeGuard
 
 import jwt
 import msgspec
@@ -131,9 +132,9 @@ class Authenticator:
     def _claimed(self, claims: dict[str, object]) -> tuple[App, float]:
         identity, session = claims["sub"], claims.get("sid")
         issued_at, expires = claims["iat"], claims["exp"]
-        if not isinstance(identity, str) or not 0 < len(identity) <= IDENTITY_LENGTH or "\0" in identity:
+        if not _is_name(identity, IDENTITY_LENGTH):
             raise Unauthenticated("The token's sub is not an identity")
-        if session is not None and (not isinstance(session, str) or not 0 < len(session) <= SESSION_LENGTH):
+        if session is not None and not _is_name(session, SESSION_LENGTH):
             raise Unauthenticated("The token's sid is not a session")
         if not isinstance(issued_at, int | float) or not isinstance(expires, int | float):
             raise Unauthenticated("The token's times are not numbers")
@@ -151,6 +152,17 @@ class Authenticator:
         return app, float(expires)
 
 
+def _is_name(claim: object, longest: int) -> TypeGuard[str]:
+    """Whether a claim can be an identity or a session. JSON can spell what UTF-8 cannot: half a surrogate pair."""
+    if not isinstance(claim, str) or not 0 < len(claim) <= longest or "\0" in claim:
+        return False
+    try:
+        claim.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def check_scope(app: App, service: Service) -> None:
     """Refuse a token that was not made for this Service.
 
@@ -162,12 +174,6 @@ def check_scope(app: App, service: Service) -> None:
         raise Unauthenticated("The token's iss is not this Service's")
     if config.jwt_audience is not None and config.jwt_audience not in app.audience:
         raise Unauthenticated("The token's aud is not this Service's")
-
-
-async def authenticated(connection: AnyConnection, _: BaseRouteHandler) -> None:
-    """Guard: an app or a server; leaves the caller in the connection's state."""
-    authenticator: Authenticator = connection.app.state.authenticator
-    connection.scope["state"]["caller"] = authenticator.caller(header(connection.scope, b"authorization"))
 
 
 async def server_authenticated(connection: AnyConnection, _: BaseRouteHandler) -> None:

@@ -18,6 +18,7 @@ from service.domain.errors import (
     InvalidInput,
     MethodNotAllowed,
     NotFound,
+    RequestTimeout,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -70,13 +71,18 @@ def is_native(path: str) -> bool:
     return any(path == prefix or path.startswith(prefix + "/") for prefix in NATIVE)
 
 
-def answer(request: AnyRequest, error: BinderyError, extra: dict[str, str] | None = None) -> Response[bytes]:
+def answer(request: AnyRequest, error: BinderyError) -> Response[bytes]:
     """The response for an error, in the form of the route that was asked."""
-    headers = dict(extra or {})
+    headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     path = request.scope["path"]
     native = is_native(path)
+    if isinstance(error, MethodNotAllowed) and error.allow:
+        headers["Allow"] = error.allow
+    if isinstance(error, RequestTimeout):
+        # The rest of the body would be taken for the next request.
+        headers["Connection"] = "close"
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="bindery"' if native else 'Basic realm="bindery"'
     if native:
@@ -100,11 +106,14 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """An error that the framework found: its own words may quote the request, so they are replaced by ours."""
     kind = _BY_STATUS.get(error.status_code)
     if kind is not None:
-        allowed = {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
-        return answer(request, kind(), allowed)
+        return answer(request, MethodNotAllowed(_allowed(error)) if kind is MethodNotAllowed else kind())
     if error.status_code < 500:
         return answer(request, _invalid(error))
     return on_any_error(request, error)
+
+
+def _allowed(error: HTTPException) -> str:
+    return next((value for name, value in (error.headers or {}).items() if name.lower() == "allow"), "")
 
 
 def _invalid(error: HTTPException) -> InvalidInput:

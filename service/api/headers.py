@@ -11,3 +11,9 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return value.decode("latin-1")
     return None
+
+
+def joined(scope: Scope, name: bytes) -> str | None:
+    """The value of a header that is a list: several of it are one with commas between (RFC 9110, 5.2); or None."""
+    found = [value for key, value in scope["headers"] if key == name]
+    return b", ".join(found).decode("latin-1") if found else None

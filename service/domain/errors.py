@@ -64,6 +64,16 @@ class MethodNotAllowed(BinderyError):
 
     slug, title, status, code = "method-not-allowed", "Method not allowed", 405, 20004
 
+    def __init__(self, allow: str = "") -> None:
+        self.allow = allow
+        super().__init__()
+
+
+class RequestTimeout(BinderyError):
+    """The body of the request did not come in time; nothing of it was processed."""
+
+    slug, title, status, code = "request-timeout", "The request took too long to arrive", 408, 20001
+
 
 class SessionEnded(BinderyError):
     """A logout has ended what authorised this registration (contract 6)."""

@@ -19,7 +19,11 @@ MESSAGE_TYPES = 20
 PROTOCOL_VERSION_LENGTH = 16
 LOOKUP_IDENTITIES = 1000
 BODY_BYTES = 64 * 1024
+BODY_SECONDS = 10
+"""What a client may take to send a body."""
 FORM_FIELDS = 100
 WAIT_SECONDS = 10
+WAITERS = 200
+"""Requests of one process that wait at the same time; each asks the store every 50 ms."""
 CLOCK_LEEWAY = 60
 """Seconds by which the clocks of a token issuer and ours may differ."""

@@ -6,8 +6,6 @@ before ``%2F`` became one.
 
 from __future__ import annotations
 
-from urllib.parse import unquote_to_bytes
-
 import msgspec
 from litestar import delete, get
 from litestar.response.base import ASGIResponse
@@ -18,6 +16,7 @@ from service.api.compatible.chat import LONGEST_PAGE, TYPES, chat_service, servi
 from service.api.compatible.forms import CompatibleRequest, read_query
 from service.api.compatible.listing import listing
 from service.api.compatible.resources import user_binding
+from service.api.forms import segments
 from service.domain.errors import MethodNotAllowed, NotFound
 from service.domain.limits import IDENTITY_LENGTH
 from service.usecases import chat_bindings
@@ -39,12 +38,11 @@ def user_path(raw_path: bytes) -> UserPath:
     Raises:
         NotFound: it has another form, or is not UTF-8.
     """
-    sent = raw_path.partition(b"?")[0].split(b"/")
     try:
-        segments = [unquote_to_bytes(part).decode() for part in sent if part]
+        parts = [part.decode() for part in segments(raw_path)]
     except UnicodeDecodeError:
         raise NotFound from None
-    match segments:
+    match parts:
         case [*_, "v2", "Services", _, "Users", user, "Bindings"]:
             found = UserPath(user, None)
         case [*_, "v2", "Services", _, "Users", user, "Bindings", sid]:
@@ -101,7 +99,7 @@ async def delete_(request: CompatibleRequest) -> None:
     service = chat_service(request)
     path = user_path(request.scope["raw_path"])
     if path.sid is None:
-        raise MethodNotAllowed
+        raise MethodNotAllowed("GET, OPTIONS")
     owner = chat_bindings.owner_of(service, path.user)
     if not await chat_bindings.delete(service, path.sid, owner, traceparent_of(request)):
         raise NotFound

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from service.api.compatible import parameters, urls
-from service.api.compatible.forms import CompatibleRequest, Fields
+from service.api.compatible.forms import CompatibleRequest
 from service.api.compatible.page_tokens import ListName, PageTokens, page_tokens
 from service.api.compatible.resources import (
     BindingList,
@@ -17,6 +17,7 @@ from service.api.compatible.resources import (
     NotifyBindingResource,
     UserBindingResource,
 )
+from service.api.forms import Fields
 from service.settings import Settings
 from service.usecases.paging import Page, Position
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import date
 
-from service.api.compatible.forms import Fields
+from service.api.forms import Fields
 from service.domain import limits
 from service.domain.addresses import BindingType
 from service.domain.errors import InvalidInput

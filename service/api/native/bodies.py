@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from enum import Enum
 from typing import Annotated, TypeVar
 
@@ -11,6 +12,7 @@ from litestar import Request
 from litestar.datastructures import State
 from msgspec import Meta
 
+from service.api.body import read_bytes
 from service.api.headers import header
 from service.domain import limits
 from service.domain.addresses import BindingType
@@ -96,37 +98,46 @@ async def read_body(request: NativeRequest, decoder: msgspec.json.Decoder[T]) ->
 
     Raises:
         UnsupportedMediaType: it does not call itself JSON.
+        BodyTooLarge, RequestTimeout: it is too long, or too slow.
         InvalidInput: it is not JSON, or breaks a rule of its fields.
     """
     content_type = (header(request.scope, b"content-type") or "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise UnsupportedMediaType("The body must be application/json")
-    body = await request.body()
+    body = await read_bytes(request)
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _fault(str(error)) from None
+        raise _fault(str(error), decoder.type) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput("body", "must be valid JSON in UTF-8") from None
 
 
+_LONGEST_NAME = 40
 _AT = re.compile(r"^(?P<rule>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.+)`", re.DOTALL)
 
 
-def _fault(words: str) -> InvalidInput:
+def _fault(words: str, kind: type[object]) -> InvalidInput:
     found = _AT.match(words)
     rule, path = (found["rule"], found["path"] or "") if found else (words, "")
     if missing := _MISSING.fullmatch(rule):
         return InvalidInput(_join(path, missing["field"]), "is required")
     if unknown := _UNKNOWN.fullmatch(rule):
-        return InvalidInput(_join(path, unknown["field"][:64]), "is not a field of this body")
+        fields = ChatBody.__struct_fields__ if path == "chat" else getattr(kind, "__struct_fields__", ())
+        return InvalidInput(path or "body", f"has a field that is not known here{_meant(unknown['field'], fields)}")
     if rule.startswith("Invalid enum value"):
         rule = "is not one of the allowed values"
     elif "matching regex" in rule:
         rule = "must not contain a NUL character"
     return InvalidInput(path or "body", rule[:1].lower() + rule[1:])
+
+
+def _meant(name: str, fields: tuple[str, ...]) -> str:
+    # The name is not repeated: it may be an address, or whatever else got into the wrong place.
+    near = get_close_matches(name, fields, n=1, cutoff=0.75) if len(name) <= _LONGEST_NAME else []
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def _join(path: str, field: str) -> str:

@@ -1,42 +1,57 @@
-"""What the caller of a native route may do, and in which Service."""
+"""Who calls a native route, what they may do, and in which Service."""
 
 from __future__ import annotations
 
-from service.api.auth import App, Caller, check_scope
+from service.api.auth import App, Authenticator, Caller, check_scope
+from service.api.headers import header
 from service.api.native.bodies import NativeRequest
+from service.api.native.query import query_of
 from service.domain.errors import Forbidden
 from service.usecases.service import Directory, Service
 
 
 def caller_of(request: NativeRequest) -> Caller:
-    """Who the guard has found the caller to be."""
-    caller: Caller = request.scope["state"]["caller"]
-    return caller
+    """The caller: what every handler asks first, before it reads anything else of the request.
 
-
-def service_of(request: NativeRequest, name: str | None) -> Service:
-    """The Service that a request is about, named in its body or its query.
+    A guard would say it once for all routes, but for each guard the framework copies its handler on every request.
 
     Raises:
-        NotFound: there is no such Service.
-        Unauthenticated: the caller's token is for another one.
+        Unauthenticated: no credentials, or credentials that do not hold.
     """
-    directory: Directory = request.app.state.directory
-    service = directory.named(name)
-    caller = caller_of(request)
-    if isinstance(caller, App):
-        check_scope(caller, service)
-    return service
+    state = request.scope["state"]
+    caller: Caller | None = state.get("caller")
+    if caller is None:
+        authenticator: Authenticator = request.app.state.authenticator
+        caller = state["caller"] = authenticator.caller(header(request.scope, b"authorization"))
+    return caller
 
 
 def server_only(request: NativeRequest) -> None:
     """Refuse apps.
 
     Raises:
+        Unauthenticated
         Forbidden: the caller is an app.
     """
     if isinstance(caller_of(request), App):
         raise Forbidden("This route is for servers")
+
+
+def service_of(request: NativeRequest, named: str | None = None) -> Service:
+    """The Service that a request is about: the one ``named`` in its body, else the one in its query.
+
+    Raises:
+        InvalidInput: the query cannot be read.
+        NotFound: there is no such Service.
+        Unauthenticated: the caller's token is for another one.
+    """
+    directory: Directory = request.app.state.directory
+    asked = query_of(request, "service")
+    service = directory.named(named or asked)
+    caller = caller_of(request)
+    if isinstance(caller, App):
+        check_scope(caller, service)
+    return service
 
 
 def traceparent_of(request: NativeRequest) -> str | None:

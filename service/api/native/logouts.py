@@ -5,11 +5,9 @@ from __future__ import annotations
 import msgspec
 from litestar import post
 
-from service.api.auth import authenticated
 from service.api.native.bodies import LogoutBody, NativeRequest, channel_flags, read_body
 from service.api.native.callers import server_only, service_of, traceparent_of
-from service.api.native.openapi import described
-from service.api.native.registrations import ServiceQuery
+from service.api.native.openapi import SERVICE_QUERY, described
 from service.domain.errors import InvalidInput
 from service.usecases import ending
 from service.usecases.registering import check_identity
@@ -23,15 +21,15 @@ class LogoutAnswer(msgspec.Struct, frozen=True):
     ended: int
 
 
-@post("/v1/logouts", guards=[authenticated], operation_class=described(LogoutBody), status_code=200)
-async def log_out_by_server(request: NativeRequest, service: ServiceQuery = None) -> LogoutAnswer:
+@post("/v1/logouts", operation_class=described(LogoutBody, parameters=[SERVICE_QUERY], faults=[404]), status_code=200)
+async def log_out_by_server(request: NativeRequest) -> LogoutAnswer:
     """Log out a device, a session, an address or a whole identity.
 
     What it ended cannot come back with what authorised it, even if there was nothing to end.
     """
     server_only(request)
     body = await read_body(request, _decoder)
-    found = service_of(request, body.service or service)
+    found = service_of(request, body.service)
     check_identity(body.identity)
     if sum(name is not None for name in (body.device_id, body.session, body.address)) > 1:
         raise InvalidInput("device_id", "only one of device_id, session and address can be logged out at a time")

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import msgspec
 from litestar import get, post
-from litestar.params import FromPath
 
-from service.api.auth import authenticated
 from service.api.native.bodies import LookupBody, NativeRequest, read_body
-from service.api.native.callers import server_only, service_of
-from service.api.native.openapi import described
-from service.api.native.registrations import ServiceQuery
-from service.domain import limits
-from service.domain.errors import InvalidInput
+from service.api.native.callers import caller_of, server_only, service_of
+from service.api.native.openapi import IDENTITY_PATH, SERVICE_QUERY, described
+from service.api.native.query import identity_of
 from service.domain.sids import user_sid
 from service.usecases.looking_up import look_up
 from service.usecases.registering import check_identity
@@ -35,23 +31,34 @@ class Lookup(msgspec.Struct, frozen=True):
     identities: list[IdentityBindings]
 
 
-@get("/v1/identities/{identity:str}/bindings", guards=[authenticated])
-async def list_bindings(
-    request: NativeRequest, identity: FromPath[str], service: ServiceQuery = None
-) -> IdentityBindings:
+@get(
+    "/v1/identities/{identity:str}/bindings",
+    operation_class=described(parameters=[IDENTITY_PATH, SERVICE_QUERY], faults=[403, 404]),
+)
+async def list_bindings(request: NativeRequest) -> IdentityBindings:
     """Look up one identity."""
-    server_only(request)
-    if len(identity) > limits.IDENTITY_LENGTH or "\0" in identity:
-        raise InvalidInput("identity", f"must have at most {limits.IDENTITY_LENGTH} characters, none of them NUL")
-    return (await _look_up(request, (identity,), service)).identities[0]
+    return await _look_up_one(request)
 
 
-@post("/v1/lookups", guards=[authenticated], operation_class=described(LookupBody), status_code=200)
-async def look_up_many(request: NativeRequest, service: ServiceQuery = None) -> Lookup:
+@get("/v1/identities/{rest:path}", include_in_schema=False)
+async def list_bindings_of_any(request: NativeRequest) -> IdentityBindings:
+    """The same, for identities with a slash in them: this route gets every path, the other one documents it."""
+    return await _look_up_one(request)
+
+
+@post("/v1/lookups", operation_class=described(LookupBody, parameters=[SERVICE_QUERY], faults=[404]), status_code=200)
+async def look_up_many(request: NativeRequest) -> Lookup:
     """Look up many identities in one round trip to the store."""
     server_only(request)
     body = await read_body(request, _decoder)
-    return await _look_up(request, body.identities, body.service or service)
+    return await _look_up(request, body.identities, body.service)
+
+
+async def _look_up_one(request: NativeRequest) -> IdentityBindings:
+    caller_of(request)
+    identity = identity_of(request)
+    server_only(request)
+    return (await _look_up(request, (identity,), None)).identities[0]
 
 
 async def _look_up(request: NativeRequest, identities: tuple[str, ...], name: str | None) -> Lookup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -10,26 +11,89 @@ from typing import Any
 import msgspec
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.openapi.spec import Components, OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    RequestBody,
+    Schema,
+)
 from litestar.openapi.spec.security_scheme import SecurityScheme
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
 
 from service import __version__
+from service.api.errors import Problem
+from service.domain import limits
+
+SERVICE_QUERY = Parameter(
+    name="service",
+    param_in="query",
+    schema=Schema(type=OpenAPIType.STRING),
+    description="A Service's SID or name; the first by default",
+)
+DEVICE_QUERY = Parameter(
+    name="device_id",
+    param_in="query",
+    schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=limits.DEVICE_ID_LENGTH),
+    required=True,
+)
+IDENTITY_PATH = Parameter(
+    name="identity",
+    param_in="path",
+    schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=limits.IDENTITY_LENGTH),
+    required=True,
+    description="An identity, percent-encoded; slashes in it as %2F",
+)
+
+_FAULTS = {
+    400: "The request is not valid",
+    401: "No credentials, or credentials that do not hold",
+    403: "This caller may not do that",
+    404: "There is no such thing, or none that this caller may see",
+    408: "The body took too long to arrive",
+    409: "The session has been logged out, or the identity has reached its limit of registrations",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    429: "Too many requests; try again later",
+    503: "The store is not available, or full; try again later",
+}
+_ALWAYS, _WITH_BODY = (400, 401, 403, 429, 503), (408, 413, 415)
 
 
-def described(body: type[msgspec.Struct]) -> type[Operation]:
-    """An operation that documents the body which its handler reads itself (strictly, which the framework does not)."""
-    [reference], definitions = msgspec.json.schema_components([body], ref_template="{name}")
-    schema = _Verbatim(_whole(reference, definitions))
+def described(
+    body: type[msgspec.Struct] | None = None, *, parameters: Sequence[Parameter] = (), faults: Sequence[int] = ()
+) -> type[Operation]:
+    """An operation that documents what its handler reads itself (strictly, which the framework does not).
+
+    ``parameters`` are those outside the body, ``faults`` the statuses of problems beside those of every route.
+    """
+    statuses = {*_ALWAYS, *faults, *(_WITH_BODY if body else ())}
+    problems = {str(status): _problem(_FAULTS[status]) for status in sorted(statuses)}
+    content = {"application/json": OpenAPIMediaType(schema=_schema_of(body))} if body else None
 
     @dataclass
-    class WithBody(Operation):
+    class Described(Operation):
         def __post_init__(self) -> None:
-            content = {"application/json": OpenAPIMediaType(schema=schema)}
-            self.request_body = RequestBody(content=content, required=True)
+            if content:
+                self.request_body = RequestBody(content=content, required=True)
+            self.parameters = [*(self.parameters or ()), *parameters]
+            self.responses = {**(self.responses or {}), **problems}
 
-    return WithBody
+    return Described
+
+
+def _problem(description: str) -> OpenAPIResponse:
+    content = {"application/problem+json": OpenAPIMediaType(schema=_schema_of(Problem))}
+    return OpenAPIResponse(description=description, content=content)
+
+
+def _schema_of(kind: type[msgspec.Struct]) -> Schema:
+    [reference], definitions = msgspec.json.schema_components([kind], ref_template="{name}")
+    return _Verbatim(_whole(reference, definitions))
 
 
 def _whole(schema: Any, definitions: dict[str, Any]) -> Any:

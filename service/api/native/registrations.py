@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
-from typing import Annotated
 
 import msgspec
 from litestar import delete, get, post
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
-from service.api.auth import App, authenticated
-from service.api.headers import header
+from service.api.auth import App
+from service.api.headers import joined
 from service.api.native.bodies import NativeRequest, RegistrationBody, channel_flags, read_body
 from service.api.native.callers import caller_of, service_of, traceparent_of
-from service.api.native.openapi import described
+from service.api.native.openapi import DEVICE_QUERY, SERVICE_QUERY, described
+from service.api.native.query import device_of
 from service.domain import limits
 from service.domain.errors import Forbidden, InvalidInput
 from service.domain.record import Channel
@@ -29,11 +29,6 @@ _decoder = msgspec.json.Decoder(RegistrationBody)
 _encode = msgspec.json.Encoder().encode
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,4})\"?")
 
-ServiceQuery = Annotated[
-    str | None, QueryParameter(name="service", description="A Service's SID or name; the first by default")
-]
-
-
 _ANSWERS = {
     200: ResponseSpec(RegistrationView, description="Nothing has changed"),
     201: ResponseSpec(RegistrationView, description="Applied while waiting"),
@@ -43,20 +38,20 @@ _ANSWERS = {
 
 @post(
     "/v1/registrations",
-    guards=[authenticated],
-    operation_class=described(RegistrationBody),
+    operation_class=described(RegistrationBody, parameters=[SERVICE_QUERY], faults=[404, 409]),
     status_code=202,
     responses=_ANSWERS,
 )
-async def create(request: NativeRequest, service: ServiceQuery = None) -> ASGIResponse:
+async def create(request: NativeRequest) -> ASGIResponse:
     """Register an address for an identity.
 
     200 if nothing changed, 202 if the change is on its way; with ``Prefer: wait=N`` (at most 10 seconds) 201 once it
     is applied.
     """
+    caller_of(request)
     body = await read_body(request, _decoder)
-    found = service_of(request, body.service or service)
-    wait = _wait(header(request.scope, b"prefer"))
+    found = service_of(request, body.service)
+    wait = _wait(joined(request.scope, b"prefer"))
     outcome, view = await registering.register(
         found, _request(request, body, found), wait=wait or 0, traceparent=traceparent_of(request)
     )
@@ -121,28 +116,29 @@ def _check_app(app: App, body: RegistrationBody, service: Service) -> None:
     if not body.binding_type.push:
         raise Forbidden("Only servers register messaging addresses")
     for tag in body.tags:
-        if not any(fnmatchcase(tag, pattern) for pattern in service.config.app_tags):
+        if not any(_matches(tag, pattern) for pattern in service.config.app_tags):
             raise Forbidden("tags: only servers may set some of these tags")
 
 
-@get("/v1/registrations/{registration_id:str}", guards=[authenticated])
-async def read(
-    request: NativeRequest, registration_id: FromPath[str], service: ServiceQuery = None
-) -> RegistrationView | PastRegistrationView:
+def _matches(tag: str, pattern: str) -> bool:
+    # Patterns know * and ? only, fnmatch knows [...] too.
+    return fnmatchcase(tag, pattern.replace("[", "[[]"))
+
+
+@get("/v1/registrations/{registration_id:str}", operation_class=described(parameters=[SERVICE_QUERY], faults=[404]))
+async def read(request: NativeRequest, registration_id: FromPath[str]) -> RegistrationView | PastRegistrationView:
     """Read a registration: an app its own, a server any."""
-    found = service_of(request, service)
+    caller_of(request)
+    found = service_of(request)
     return await registering.find(found, registration_id, _owner(request, found))
 
 
-@delete("/v1/registrations", guards=[authenticated])
-async def delete_by_device(
-    request: NativeRequest,
-    device_id: Annotated[str, QueryParameter(name="device_id", min_length=1, max_length=limits.DEVICE_ID_LENGTH)],
-    service: ServiceQuery = None,
-) -> None:
+@delete("/v1/registrations", operation_class=described(parameters=[DEVICE_QUERY, SERVICE_QUERY], faults=[404]))
+async def delete_by_device(request: NativeRequest) -> None:
     """Log a device out: the app's own logout. Idempotent; fences what the device was registered with."""
-    found = service_of(request, service)
     caller = caller_of(request)
+    device_id = device_of(request)
+    found = service_of(request)
     if not isinstance(caller, App):
         raise Forbidden("Servers log devices out with POST /v1/logouts")
     await ending.log_out_device(
@@ -150,10 +146,11 @@ async def delete_by_device(
     )
 
 
-@delete("/v1/registrations/{registration_id:str}", guards=[authenticated])
-async def delete_by_id(request: NativeRequest, registration_id: FromPath[str], service: ServiceQuery = None) -> None:
+@delete("/v1/registrations/{registration_id:str}", operation_class=described(parameters=[SERVICE_QUERY], faults=[404]))
+async def delete_by_id(request: NativeRequest, registration_id: FromPath[str]) -> None:
     """Turn push off for one registration. Idempotent; not a logout, so that it may register again at once."""
-    found = service_of(request, service)
+    caller_of(request)
+    found = service_of(request)
     await ending.turn_off(found, registration_id, _owner(request, found), traceparent_of(request))
 
 

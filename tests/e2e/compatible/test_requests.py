@@ -99,6 +99,8 @@ async def test_deleting_a_users_list_is_not_allowed(api: Api) -> None:
     """A list of a user's bindings cannot be deleted as a whole."""
     answer = await api.client.delete(f"/v2/Services/{CHAT}/Users/alice/Bindings")
     assert (answer.status_code, error_of(answer)["code"]) == (405, 20004)
+    assert "GET" in answer.headers["allow"]
+    assert "DELETE" not in answer.headers["allow"]
 
 
 @pytest.mark.parametrize(

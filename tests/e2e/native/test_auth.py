@@ -7,10 +7,13 @@ from pathlib import Path
 import httpx
 import jwt
 import pytest
+from litestar.routes import HTTPRoute
 
+from service.api.errors import is_native
 from tests.e2e.compatible.deployment import ACCOUNT, SERVICE, TOKEN, serving, settings_of
 from tests.e2e.native.callers import NO_AUTH, SECRET, Native, app_token, problem_of
 
+PUBLIC = ("/livez", "/readyz", "/version", "/schema")
 NOW = int(time.time())
 
 
@@ -38,6 +41,10 @@ def unsigned() -> str:
         app_token("", sid="s"),
         app_token("alice", sid=""),
         app_token("alice", sid=7),
+        app_token("alice", sid="nul\0nul"),
+        app_token("alice", sid="half\ud800"),
+        app_token("half\ud800"),
+        app_token("alice", sid="x" * 257),
         app_token("alice", sub=7),
         app_token("US" + "0" * 32),
         "",
@@ -95,6 +102,20 @@ async def test_a_server_that_does_not_hold(native: Native, header: str | None, p
         assert answer.json()["code"] == 20003
 
 
+async def test_no_native_route_answers_strangers(native: Native) -> None:
+    """Every route and method but the probes, the version and the documentation is 401, whatever else is wrong."""
+    asked = 0
+    for route in native.app.routes:
+        if not isinstance(route, HTTPRoute) or not is_native(route.path) or route.path.startswith(PUBLIC):
+            continue
+        path = route.path_format.replace("{identity}", "alice").replace("{rest}", "a%2Fb/bindings")
+        for method in route.methods - {"OPTIONS"}:
+            answer = await native.client.request(method, path, auth=NO_AUTH)
+            assert (answer.status_code, problem_of(answer)) == (401, "unauthenticated"), (method, path)
+            asked += 1
+    assert asked >= 8
+
+
 async def test_api_keys_serve_like_the_account(native: Native) -> None:
     """An API key is good on native and compatible routes."""
     key = httpx.BasicAuth("SK" + "1" * 32, "the secret of a key")
@@ -129,7 +150,7 @@ async def test_issuer_and_audience(environ: dict[str, str], tmp_path: Path) -> N
     """A Service that names an issuer and an audience takes no token made for another."""
     text = (
         f'[[service]]\nsid = "{SERVICE}"\nname = "main"\njwt_issuer = "https://id"\njwt_audience = "push"\n'
-        'app_tags = ["ios", "lang-*"]\n'
+        'app_tags = ["ios", "lang-*", "[beta]", "v?"]\n'
     )
     path = tmp_path / "one.toml"
     path.write_text(text)
@@ -137,7 +158,9 @@ async def test_issuer_and_audience(environ: dict[str, str], tmp_path: Path) -> N
         native = Native(api)
         good = app_token("alice", iss="https://id", aud=["push", "other"])
         assert (await native.register(token=good, tags=["ios", "lang-de"])).status_code == 202
-        assert (await native.register(token=good, tags=["vip"])).status_code == 403
+        assert (await native.register(token=good, tags=["[beta]", "v1"])).status_code == 202
+        for tag in ("vip", "b", "Ios", "v10"):
+            assert (await native.register(token=good, tags=[tag])).status_code == 403
         assert (await native.register(tags=["vip"])).status_code == 202
         for token in (
             app_token("alice"),

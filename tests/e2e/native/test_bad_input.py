@@ -76,9 +76,9 @@ async def test_what_is_not_the_json_it_should_be(native: Native, content: bytes)
         ({"channels": ["chat"], "binding_type": "sms", "address": "+15005550006"}, "channels"),
         ({"chat": {"endpoint": "e"}}, "chat"),
         ({"channels": ["chat"], "chat": {"endpoint": "x" * 513}}, "chat.endpoint"),
-        ({"channels": ["chat"], "chat": {"endpoint": "e", "mode": 1}}, "chat.mode"),
-        ({"adress": APN}, "adress"),
-        ({"version": -1}, "version"),
+        ({"channels": ["chat"], "chat": {"endpoint": "e", "mode": 1}}, "chat"),
+        ({"adress": APN}, "body"),
+        ({"version": -1}, "body"),
         ({"tags": [10**400]}, "tags[0]"),
     ],
 )
@@ -96,6 +96,62 @@ async def test_no_answer_repeats_an_address(native: Native) -> None:
     """Not even an error tells the address that it is about (contract 8)."""
     answer = await native.register(address="sensitive-but-not-hex")
     assert "sensitive" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("more", "field", "meant"),
+    [
+        ({"adress": APN}, "body", "did you mean address?"),
+        ({"deviceId": "phone"}, "body", "did you mean device_id?"),
+        ({"chat": {"endpont": "e"}}, "chat", "did you mean endpoint?"),
+        ({"+15005550006": True}, "body", None),
+        ({APN: 1}, "body", None),
+        ({"x" * 60_000: 1}, "body", None),
+    ],
+)
+async def test_no_answer_repeats_the_name_of_an_unknown_field(
+    native: Native, more: dict[str, Any], field: str, meant: str | None
+) -> None:
+    """It may be an address; but who has mistyped a name is told which one."""
+    answer = await native.register(channels=["notify", "chat"], **more)
+    assert (answer.status_code, problem_of(answer), answer.json()["field"]) == (400, "invalid-input", field)
+    for name in more:
+        assert name in ("address", "chat") or name not in answer.json()["detail"].split(": did you mean")[0]
+        assert name == "chat" or name not in answer.text
+    assert (meant or "known here") in answer.json()["detail"]
+    assert ("did you mean" in answer.text) is (meant is not None)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("", "device_id"),
+        ("device_id=", "device_id"),
+        ("device_id=%FF", "device_id"),
+        ("device_id=a%00b", "device_id"),
+        ("device_id=a&device_id=b", "device_id"),
+        ("device_id=" + "x" * 257, "device_id"),
+        ("device_id=a&service=main&service=other", "service"),
+        ("device_id=a&service=%ff", "service"),
+        ("device_id=a&x=%ff", None),
+    ],
+)
+async def test_a_query_that_cannot_be_read(native: Native, query: str, field: str | None) -> None:
+    """What is missing, repeated, too long, not UTF-8 or holds a NUL is 400, named, and logs nobody out."""
+    token = app_token("alice")
+    for device in ("a", "b"):
+        await native.register(token=token, address=device * 64, device_id=device)
+    answer = await native.call("DELETE", f"/v1/registrations?{query}", token=token)
+    assert (answer.status_code, problem_of(answer)) == (400, "invalid-input")
+    assert answer.json().get("field") == field
+    assert len(await native.bindings("alice")) == 2
+
+
+@pytest.mark.parametrize("identity", ["%FF", "a%00b", "%ED%A0%80", "x" * 257])
+async def test_an_identity_in_the_path_that_cannot_be_one(native: Native, identity: str) -> None:
+    """Not UTF-8, a NUL, too long: 400, and named."""
+    answer = await native.call("GET", f"/v1/identities/{identity}/bindings")
+    assert (answer.status_code, problem_of(answer), answer.json()["field"]) == (400, "invalid-input", "identity")
 
 
 async def test_too_large(native: Native) -> None:
@@ -120,6 +176,10 @@ async def test_the_wrong_content_type(native: Native, content_type: str) -> None
         ("GET", "/v1/registrations/a/b", 404, "not-found"),
         ("DELETE", "/v1/registrations", 400, "invalid-input"),
         ("DELETE", "/v1/registrations?device_id=", 400, "invalid-input"),
+        ("GET", "/v1/identities", 404, "not-found"),
+        ("GET", "/v1/identities/alice", 404, "not-found"),
+        ("GET", "/v1/identities/alice/bindings/more", 404, "not-found"),
+        ("POST", "/v1/identities/alice/bindings", 405, "method-not-allowed"),
     ],
 )
 async def test_native_paths_answer_problems(native: Native, method: str, path: str, status: int, kind: str) -> None:

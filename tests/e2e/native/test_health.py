@@ -1,6 +1,7 @@
 """Probes, the version, and the OpenAPI document with its page."""
 
 import re
+import time
 
 from service import __version__
 from tests.e2e.compatible.deployment import serving, settings_of
@@ -51,3 +52,47 @@ async def test_the_document_and_its_page(native: Native) -> None:
     for link in links:
         assert link.startswith("/schema/assets/")
         assert (await native.client.get(link, auth=NO_AUTH)).status_code == 200
+
+
+async def test_readiness_of_a_store_that_hangs(environ: dict[str, str]) -> None:
+    """Said within two seconds, however long a call may take, with Retry-After; all checks are made at once."""
+    with ValkeyServer() as own, ValkeyServer() as queue:
+        more = {"BINDERY_REDIS_URL": own.url, "BINDERY_QUEUE_URL": queue.url, "BINDERY_REDIS_TIMEOUT": "5"}
+        async with serving(settings_of(environ, **more)) as api:
+            assert (await api.client.get("/readyz")).status_code == 200
+            for server in (own, queue):
+                server.pause()
+            began = time.monotonic()
+            answer = await api.client.get("/readyz")
+            assert time.monotonic() - began < 2
+            for server in (own, queue):
+                server.resume()
+            assert (answer.status_code, set(answer.json()["checks"].values())) == (503, {"unreachable"})
+            assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_the_document_names_parameters_and_problems(native: Native) -> None:
+    """What handlers read and refuse by themselves is documented all the same."""
+    paths = (await native.client.get("/schema/openapi.json")).json()["paths"]
+    assert not [path for path in paths if "rest" in path]
+    operations = {
+        (method, path): operation
+        for path, item in paths.items()
+        for method, operation in item.items()
+        if path.startswith("/v1/")
+    }
+    assert len(operations) == 7
+    for (method, path), operation in operations.items():
+        statuses = set(operation["responses"])
+        assert {"400", "401", "403", "429", "503"} <= statuses
+        if method == "post":
+            assert {"408", "413", "415"} <= statuses
+        for status in statuses:
+            if status >= "400":
+                schema = operation["responses"][status]["content"]["application/problem+json"]["schema"]
+                assert {"type", "title", "status", "detail"} <= set(schema["properties"])
+        named = {parameter["name"] for parameter in operation["parameters"]}
+        assert named == {"service"} | set(re.findall(r"{(\w+)}", path)) | (
+            {"device_id"} if (method, path) == ("delete", "/v1/registrations") else set()
+        )
+    assert "409" in operations["post", "/v1/registrations"]["responses"]

@@ -58,7 +58,7 @@ async def test_only_servers_may(native: Native) -> None:
         ({"identity": "alice", "channels": []}, "channels"),
         ({"identity": "alice", "channels": ["sms"]}, "channels[0]"),
         ({"identity": "alice", "include_messaging": "yes"}, "include_messaging"),
-        ({"identity": "alice", "device": "phone"}, "device"),
+        ({"identity": "alice", "device": "phone"}, "body"),
         ({"identity": "US" + "0" * 32}, "identity"),
     ],
 )

@@ -51,6 +51,13 @@ async def test_prefer_wait(native: Native) -> None:
     assert (await native.register(headers={"Prefer": "wait=5"})).status_code == 200
 
 
+async def test_preferences_may_come_in_several_headers(native: Native) -> None:
+    """RFC 7240: several Prefer headers are one list, and of a repeated preference the first counts."""
+    headers = [("Prefer", "return=minimal"), ("Prefer", "wait=0, wait=5"), ("Prefer", "wait=7")]
+    answer = await native.register(headers=headers)
+    assert answer.headers["preference-applied"] == "wait=0"
+
+
 @pytest.mark.parametrize("prefer", ["wait=11", "wait=-1", "wait=soon", "wait", "wait=99999999999999", "wait=1.5"])
 async def test_a_preference_that_cannot_be_honoured_is_ignored(native: Native, prefer: str) -> None:
     """RFC 7240: a preference is no demand."""

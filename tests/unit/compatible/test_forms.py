@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.api.compatible.forms import decode_fields
+from service.api.forms import decode_fields
 from service.domain.errors import InvalidInput
 from service.domain.limits import FORM_FIELDS
 
