@@ -1,0 +1,81 @@
+"""From the answer to the moment at which the registration is seen applied: at idle and under a steady load."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+
+from tests.benchmarks import deployment as wire
+from tests.benchmarks import load
+from tests.benchmarks.devices import devices
+from tests.benchmarks.measuring import percentile
+from tests.benchmarks.site import Site
+from tests.benchmarks.watching import watching
+from tests.waiting import eventually
+
+
+class Steady(msgspec.Struct, frozen=True, kw_only=True):
+    """New registrations at a steady rate. Latencies in milliseconds."""
+
+    rate: float
+    """Asked for."""
+    reached: float
+    answer_p50: float
+    answer_p99: float
+    applied_p50: float
+    """From answered to applied; 0 if it was seen applied first."""
+    applied_p99: float
+    depths: list[tuple[float, int]]
+    """Entries in the ledger, and when (in seconds)."""
+
+    @property
+    def deepest(self) -> int:
+        """The most entries seen in the ledger."""
+        return max(depth for _, depth in self.depths)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the ledger never held more than came in within a second, and was not deeper at the end."""
+        half = len(self.depths) // 2
+        first, last = (max((d for _, d in part), default=0) for part in (self.depths[:half], self.depths[half:]))
+        return self.deepest <= self.rate and last <= 2 * first + self.rate / 10
+
+
+async def steady(site: Site, label: str, rate: float, count: int) -> Steady:
+    """Register ``count`` new devices, ``rate`` of them per second.
+
+    Raises AssertionError if one is refused, or not applied in the end.
+    """
+    fresh = devices(label, count)
+    requests = [wire.registration(device) for device in fresh]
+    prints = [site.service.fingerprints.address(device.address) for device in fresh]
+    await site.settled()
+    async with watching(site) as watch:
+        result = await load.run(site.api.port, requests, rate=rate)
+
+        async def all_seen() -> bool:
+            return len(watch.applied) >= count
+
+        await eventually(all_seen, timeout=30)
+    result.check(202)
+    await site.check_holds(fresh)
+    applied = [max(0.0, watch.applied[mark] - at) * 1e3 for mark, at in zip(prints, result.answered, strict=True)]
+    return Steady(
+        rate=rate,
+        reached=result.rate,
+        answer_p50=percentile(result.latencies, 50) * 1e3,
+        answer_p99=percentile(result.latencies, 99) * 1e3,
+        applied_p50=percentile(applied, 50),
+        applied_p99=percentile(applied, 99),
+        depths=watch.depths,
+    )
+
+
+async def idle_cpu(site: Site, seconds: float) -> dict[str, float]:
+    """The share of a core that each part takes when there is nothing to do, in percent."""
+    before, started = site.cpu(), time.perf_counter()
+    await asyncio.sleep(seconds)
+    after, passed = site.cpu(), time.perf_counter() - started
+    return {part: (after[part] - before[part]) / passed * 100 for part in after}

@@ -1,0 +1,1 @@
+"""What Bindery is measured against: the bare framework, arq used plainly, and django-push-notifications."""
