@@ -22,6 +22,7 @@ from service.domain.limits import BODY_BYTES
 from service.logs import configure, on_loop_error
 from service.settings import Settings, load
 from service.store.section import StoreRefused
+from service.usecases.waiting import WaitingRoom
 
 _log = structlog.get_logger(__name__)
 
@@ -59,6 +60,7 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
             app.state.runtime = running
             app.state.directory = running.directory
             app.state.authenticator = Authenticator(settings)
+            app.state.waiting_room = WaitingRoom()
             try:
                 await running.open_store()
             except StoreRefused:

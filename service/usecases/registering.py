@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from service.domain import limits
@@ -11,18 +9,15 @@ from service.domain.addresses import BindingType, canonical, check_form
 from service.domain.errors import InvalidInput, NotFound
 from service.domain.record import Attributes, Channel, Extras, Record
 from service.domain.sids import RegistrationId, is_sid
-from service.store.registrations import Outcome, Registered, Wanted
+from service.store.registrations import Outcome, Wanted
 from service.usecases.service import Service
 from service.usecases.views import (
     PastRegistrationView,
     RegistrationState,
     RegistrationView,
     past_view,
-    state_of,
     view,
 )
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,33 +91,16 @@ def _default_endpoint(service: Service, request: Request, address: str) -> str:
 
 
 async def register(
-    service: Service, request: Request, *, wait: float = 0, traceparent: str | None = None
+    service: Service, request: Request, *, traceparent: str | None = None
 ) -> tuple[Outcome, RegistrationView]:
-    """Make the request the desired state; wait up to ``wait`` seconds for the backends to hold it.
+    """Make the request the desired state.
 
     Raises:
         InvalidInput, SessionEnded, CapReached, StoreUnavailable, StoreFull
     """
     done = await service.registrations.register(wanted(service, request))
     service.wake(done.wake, traceparent)
-    if wait and done.outcome is not Outcome.UNCHANGED:
-        return done.outcome, await _applied(service, done, wait)
     return done.outcome, view(service.sid, done.record, done.chat)
-
-
-async def _applied(service: Service, done: Registered, wait: float) -> RegistrationView:
-    loop = asyncio.get_running_loop()
-    deadline, pause = loop.time() + wait, _FIRST_PAUSE
-    record, chat = done.record, done.chat
-    while state_of(record) is RegistrationState.PENDING and loop.time() < deadline:
-        await asyncio.sleep(min(pause, max(0.0, deadline - loop.time())))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
-        current = await service.reading.registration(record.fingerprint)
-        if current is None or not current.channels or current.generation != record.generation:
-            break
-        record = current
-        chat = await _chat_of(service, record)
-    return view(service.sid, record, chat)
 
 
 async def _chat_of(service: Service, record: Record) -> Record | None:

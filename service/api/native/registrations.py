@@ -24,6 +24,7 @@ from service.store.registrations import Outcome
 from service.usecases import ending, registering
 from service.usecases.service import Service
 from service.usecases.views import PastRegistrationView, RegistrationState, RegistrationView
+from service.usecases.waiting import WaitingRoom
 
 _decoder = msgspec.json.Decoder(RegistrationBody)
 _encode = msgspec.json.Encoder().encode
@@ -32,7 +33,10 @@ _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,4})\"?")
 _ANSWERS = {
     200: ResponseSpec(RegistrationView, description="Nothing has changed"),
     201: ResponseSpec(RegistrationView, description="Applied while waiting"),
-    202: ResponseSpec(RegistrationView, description="On its way"),
+    202: ResponseSpec(
+        RegistrationView | PastRegistrationView,
+        description="On its way; or, after waiting, already superseded or removed",
+    ),
 }
 
 
@@ -53,16 +57,21 @@ async def create(request: NativeRequest) -> ASGIResponse:
     found = service_of(request, body.service)
     wait = _wait(joined(request.scope, b"prefer"))
     outcome, view = await registering.register(
-        found, _request(request, body, found), wait=wait or 0, traceparent=traceparent_of(request)
+        found, _request(request, body, found), traceparent=traceparent_of(request)
     )
     headers = {"Location": f"/v1/registrations/{view.id}{_scope(request, found)}"}
+    shown: RegistrationView | PastRegistrationView = view
     if wait is not None:
-        headers["Preference-Applied"] = f"wait={wait}"
+        room: WaitingRoom = request.app.state.waiting_room
+        waited = view if outcome is Outcome.UNCHANGED or not wait else await room.applied(found, view, wait)
+        if waited is not None:
+            shown = waited
+            headers["Preference-Applied"] = f"wait={wait}"
     # Encoded here: the framework's own response costs a fifth of the whole request, and this is nearly all traffic.
-    return ASGIResponse(body=_encode(view), status_code=_status(outcome, view, wait), headers=headers)
+    return ASGIResponse(body=_encode(shown), status_code=_status(outcome, shown, wait), headers=headers)
 
 
-def _status(outcome: Outcome, view: RegistrationView, wait: int | None) -> int:
+def _status(outcome: Outcome, view: RegistrationView | PastRegistrationView, wait: int | None) -> int:
     if outcome is Outcome.UNCHANGED:
         return 200
     if wait and view.state is RegistrationState.APPLIED:

@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
+from service.usecases.waiting import WaitingRoom
 from tests.e2e.native.callers import APN, FCM, FID, Native, app_token, problem_of
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import eventually
 
 
 async def test_an_app_registers_itself(native: Native) -> None:
@@ -70,6 +73,52 @@ async def test_a_wait_that_is_not_fulfilled_is_202(native: Native) -> None:
     """When the time is up the answer is what it would have been without waiting."""
     answer = await native.register(headers={"Prefer": "wait=0"})
     assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(("drained", "state"), [(False, "superseded"), (False, "removed"), (True, "removed")])
+async def test_what_is_over_before_the_wait_says_so(native: Native, drained: bool, state: str) -> None:
+    """Superseded or removed meanwhile: 202 at once, with the state of the registration that was accepted."""
+    waiting = asyncio.create_task(native.register(headers={"Prefer": "wait=10"}))
+    await eventually(lambda: native.bindings("alice"))
+    if state == "superseded":
+        await native.register(identity="bob")
+    else:
+        await native.call("POST", "/v1/logouts", json={"identity": "alice"})
+    if drained:
+        await native.drain()
+    async with asyncio.timeout(5):
+        answer = await waiting
+    assert (answer.status_code, answer.json()["state"]) == (202, state)
+    assert answer.headers["location"] == f"/v1/registrations/{answer.json()['id']}"
+    assert "address" not in answer.json()
+
+
+async def test_a_store_that_goes_away_meanwhile_unsays_nothing(native: Native, valkey: ValkeyServer) -> None:
+    """The registration is accepted: 202, not 503."""
+    waiting = asyncio.create_task(native.register(headers={"Prefer": "wait=3"}))
+    await eventually(lambda: native.bindings("alice"))
+    valkey.pause()
+    try:
+        answer = await waiting
+    finally:
+        valkey.resume()
+    assert (answer.status_code, answer.json()["state"]) == (202, "pending")
+    assert answer.headers["preference-applied"] == "wait=3"
+
+
+async def test_only_so_many_wait_at_a_time(native: Native, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes when the seats are taken is answered at once, as if no preference had been stated."""
+    monkeypatch.setattr(native.app.state, "waiting_room", WaitingRoom(seats=1))
+    first = asyncio.create_task(native.register(headers={"Prefer": "wait=5"}))
+    await eventually(lambda: native.bindings("alice"))
+    async with asyncio.timeout(2):
+        second = await native.register(identity="bob", address="b" * 64, device_id="b", headers={"Prefer": "wait=5"})
+    assert second.status_code == 202
+    assert "preference-applied" not in second.headers
+    await native.drain()
+    assert (await first).status_code == 201
+    third = await native.register(identity="bob", address="b" * 64, device_id="b", headers={"Prefer": "wait=5"})
+    assert third.status_code == 200
 
 
 async def test_an_older_generation_is_superseded(native: Native) -> None:
