@@ -26,9 +26,16 @@ _log = structlog.get_logger(__name__)
 
 
 async def attempt(reconcile: Reconcile, records: Sequence[Record]) -> list[Settlement]:
-    """The verdicts of a backend on ``records``. If it breaks, they are tried one by one: none may hold up others."""
+    """The verdicts of a backend on ``records``.
+
+    If it breaks or hangs, they are tried one by one: none may hold up others.
+    """
     try:
         return await _call(reconcile, records)
+    except TimeoutError:
+        # One record may be what it hangs at; the lease has time for a second round.
+        if len(records) == 1:
+            return [_late(records[0])]
     except Exception as error:  # noqa: BLE001  # the job's edge: a backend's fault must not block its lane
         _log.error("backend_broke", error=type(error).__name__, records=len(records), exc_info=error)
         if len(records) == 1:
@@ -43,6 +50,8 @@ async def _one_by_one(reconcile: Reconcile, records: Sequence[Record]) -> list[S
         async with at_once:
             try:
                 return await _call(reconcile, [record])
+            except TimeoutError:
+                return [_late(record)]
             except Exception as error:  # noqa: BLE001  # as above
                 return [_broken(record, error)]
 
@@ -60,15 +69,12 @@ async def _one_by_one(reconcile: Reconcile, records: Sequence[Record]) -> list[S
 
 
 async def _call(reconcile: Reconcile, records: Sequence[Record]) -> list[Settlement]:
-    try:
-        async with asyncio.timeout(CALL_SECONDS):
-            return await reconcile(records)
-    except TimeoutError:
-        # No answer is an upstream's way of being down, which may last for days: never a dead letter.
-        return [_late(record) for record in records]
+    async with asyncio.timeout(CALL_SECONDS):
+        return await reconcile(records)
 
 
 def _late(record: Record) -> Settlement:
+    # No answer is an upstream's way of being down, which may last for days: never a dead letter.
     return _verdict(record, Verdict.LATER, "no answer in time")
 
 

@@ -44,16 +44,16 @@ async def drain_lane(ctx: dict[str, Any], raw: Any) -> None:
 
 async def _run(service: Service, job: DrainLane, stopping: asyncio.Event) -> None:
     started, tally, outcome = time.perf_counter(), Tally(), "cancelled"
-    log = _log.info
+    log, fault = _log.info, None
     try:
         outcome = await _drain(service, job, stopping, tally)
     except BinderyError as error:
         outcome, log = error.slug, _log.warning
-    except Exception:  # noqa: BLE001  # the job's edge: arq would log its text, which may quote anything
-        outcome, log = "broke", _log.exception
+    except Exception as error:  # noqa: BLE001  # the job's edge: arq would log its text, which may quote anything
+        outcome, log, fault = "broke", _log.error, error
     finally:
         ms = round((time.perf_counter() - started) * 1000, 2)
-        log("job", **msgspec.structs.asdict(tally), outcome=outcome, ms=ms)
+        log("job", **msgspec.structs.asdict(tally), outcome=outcome, ms=ms, exc_info=fault)
 
 
 async def _drain(service: Service, job: DrainLane, stopping: asyncio.Event, tally: Tally) -> str:

@@ -22,6 +22,8 @@ async def sweep(ctx: dict[str, Any]) -> None:
             await _sweep(service)
         except BinderyError as error:
             _log.warning("sweep_failed", service=service.sid, error=error.slug)
+        except Exception as error:  # noqa: BLE001  # the job's edge: arq would log its text
+            _log.error("sweep_broke", service=service.sid, exc_info=error)
 
 
 async def _sweep(service: Service) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 import structlog
@@ -10,10 +11,28 @@ import structlog
 from service.backends import Failure
 from service.domain.jobs import Lane, Ledger
 from service.domain.record import Channel, Record, State
+from service.logs import render_exception
 from tests.integration.workers.bench import SERVICE, Bench, Upstream
 from tests.waiting import eventually
+from workers.sweep import sweep
+
+SECRET = "token-of-alice"
 
 pytestmark = pytest.mark.usefixtures("quick_backoff")
+
+
+class Hanging(Upstream):
+    """An upstream that never answers a call with one certain address in it."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self.address = address
+
+    async def put(self, records: Sequence[Record]) -> Sequence[Failure | None]:
+        """Or hangs."""
+        if any(record.address == self.address for record in records):
+            await asyncio.Event().wait()
+        return await super().put(records)
 
 
 @pytest.fixture
@@ -142,6 +161,22 @@ async def test_a_record_that_breaks_the_backend_holds_nobody_up(bench: Bench, mo
     assert (await bench.record("poison")).attempts == 9
 
 
+async def test_a_record_that_hangs_the_backend_holds_nobody_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its neighbours in the batch are applied; it is tried again later, and is never a dead letter."""
+    monkeypatch.setattr("workers.attempt.CALL_SECONDS", 0.5)
+    # Not due again while this test looks.
+    monkeypatch.setattr("workers.attempt.backoff_ms", lambda _: 60_000)
+    bench.service.notify = Hanging("poison")
+    good = [f"token-{n}" for n in range(100)]
+    for address in (*good, "poison"):
+        await bench.login(f"of-{address}", address)
+    await bench.drain_all()
+    assert await bench.applied(good)
+    record = await bench.record("poison")
+    assert (record.notify, record.attempts) == (State.PENDING, 1)
+    assert await bench.service.ledgers.dead_letters() == []
+
+
 async def test_a_chat_binding_that_breaks_the_backend_holds_nobody_up(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +252,7 @@ async def test_a_job_that_breaks_ends_without_a_word_of_what_it_broke_at(
     """arq, which would log the exception's text, never sees it; what was leased is done once the lease is over."""
 
     def broken(*_: object) -> None:
-        raise ValueError("token-of-alice")
+        raise ValueError(SECRET)
 
     await bench.login("alice", "token")
     with monkeypatch.context() as during, structlog.testing.capture_logs() as lines:
@@ -225,6 +260,24 @@ async def test_a_job_that_breaks_ends_without_a_word_of_what_it_broke_at(
         during.setattr("workers.batches.attempt", broken)
         await bench.drain(bench.lane("token"))
     assert [(line["event"], line["outcome"]) for line in lines] == [("job", "broke")]
+    # As it is written: by its class and where it happened.
+    [written] = [render_exception(None, "error", line)["exception"] for line in lines]
+    assert "builtins.ValueError" in written
+    assert "in broken" in written
+    assert SECRET not in written
+
+
+async def test_a_sweep_that_breaks_ends_without_a_word_either(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other job that arq runs for us."""
+
+    async def broken(_: object) -> None:
+        raise ValueError(SECRET)
+
+    monkeypatch.setattr("service.store.ledger.Ledgers.sweep", broken)
+    with structlog.testing.capture_logs() as lines:
+        await sweep({"directory": bench.running.directory})
+    assert [line["event"] for line in lines] == ["sweep_broke"]
+    assert SECRET not in render_exception(None, "error", lines[0])["exception"]
 
 
 async def test_a_job_of_an_unknown_service_ends(bench: Bench) -> None:
