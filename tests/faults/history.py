@@ -85,7 +85,9 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     action: Action
     reason: str = ""
-    """Why it was refused: the problem's slug."""
+    """Why it was refused: the problem's slug. Of unknown outcome: what came instead of an answer."""
+    given_up: float = NEVER
+    """Of unknown outcome: when the client stopped waiting."""
 
 
 class History(msgspec.Struct, kw_only=True):
@@ -101,5 +103,15 @@ class History(msgspec.Struct, kw_only=True):
 
     def add(self, client: int, start: float, outcome: Outcome, action: Action, reason: str = "") -> None:
         """Record an operation that ends now."""
-        end = NEVER if outcome is Outcome.UNKNOWN else self.now()
-        self.ops.append(Op(client=client, start=start, end=end, outcome=outcome, action=action, reason=reason))
+        now, unknown = self.now(), outcome is Outcome.UNKNOWN
+        self.ops.append(
+            Op(
+                client=client,
+                start=start,
+                end=NEVER if unknown else now,
+                outcome=outcome,
+                action=action,
+                reason=reason,
+                given_up=now if unknown else NEVER,
+            )
+        )

@@ -15,6 +15,9 @@ from tests.faults.history import NEVER, Write
 
 LIMIT = 100_000
 
+SETTLED = 10.0
+"""Seconds after which a request that was given up has taken effect or never will: nothing here holds one for longer."""
+
 
 class Overwhelmed(Exception):
     """Too much overlaps in this history to be decided."""
@@ -55,7 +58,12 @@ class _Search:
                     self._reads.add(n)
                     configs = {self._settled(config) for config in configs}
                 continue
-            configs = self._returned(n, configs)
+            if n in self._forever:
+                # Now or never: from here on it has taken effect, or it has not.
+                without = {Config(c.state, c.used - {n}) for c in configs}
+                configs = self._leanest(without | self._returned(n, configs))
+            else:
+                configs = self._returned(n, configs)
             if not configs:
                 return n
             self._writes.pop(n, None)
@@ -115,5 +123,5 @@ class _Search:
 def _moments(history: Sequence[Projection]) -> list[tuple[int, bool]]:
     # Starts come before ends of the same instant: those operations overlap.
     moments = [(p.op.start, False, n) for n, p in enumerate(history)]
-    moments += [(p.op.end, True, n) for n, p in enumerate(history) if p.op.end != NEVER]
+    moments += [(min(p.op.end, p.op.given_up + SETTLED), True, n) for n, p in enumerate(history)]
     return [(n, ends) for _, ends, n in sorted(moments)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.checker import check
-from tests.faults.history import NOTIFY, Action, History, Listing, Logout, Lookup, Op, Outcome, Register
+from tests.faults.history import NEVER, NOTIFY, Action, History, Listing, Logout, Lookup, Op, Outcome, Register
+from tests.faults.linearizable import SETTLED
 from tests.faults.simulation import Bug, Simulation
 
 SEEDS = 12
@@ -135,6 +136,15 @@ def test_an_unknown_outcome_may_take_effect_late_or_never_but_not_twice() -> Non
     twice = history(lost, (4, 5, seen(alice=NOTIFY)), off, (8, 9, seen(alice=NOTIFY)))
     twice.ops[0] = unknown.ops[0]
     assert rules(twice) == {"order"}
+
+
+@pytest.mark.parametrize(("absent", "present", "broken"), [(2, 4, False), (2, 14, False), (12, 14, True)])
+def test_an_unknown_outcome_does_not_stay_unknown_for_good(absent: float, present: float, broken: bool) -> None:
+    """A request that was given up long ago takes effect no more; one that took effect in time may be seen later."""
+    late = history((absent, absent + 1, seen(alice=0)), (present, present + 1, seen(alice=NOTIFY)))
+    late.ops.append(Op(client=9, start=0, end=NEVER, outcome=Outcome.UNKNOWN, action=TAKEN, given_up=1))
+    assert SETTLED == 10
+    assert bool(rules(late)) == broken
 
 
 def test_a_rotation_takes_the_old_address_with_it() -> None:
