@@ -10,12 +10,17 @@ import click
 from service.cli.local import loaded
 from service.settings.loading import LISTEN_FD
 
+_CONNECTIONS = 10_000
+"""More than so many at a time are answered 503: better than to run out of memory, or of file descriptors."""
+
 
 @click.command("api")
 def command() -> None:
     """Run one API process (settings from the environment)."""
     settings = loaded(dict(os.environ))
     import uvicorn  # late: other commands start without the server
+
+    from service.cli.bounded_http import BoundedHttpProtocol
 
     fd = os.environ.pop(LISTEN_FD, None)
     config = uvicorn.Config(
@@ -24,7 +29,8 @@ def command() -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttpProtocol,
+        ws="none",
         lifespan="on",
         access_log=False,
         server_header=False,
@@ -32,6 +38,7 @@ def command() -> None:
         log_config=None,
         # Forwarded headers are believed from BINDERY_TRUSTED_PROXIES alone, and by the routes themselves.
         proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=settings.shutdown_grace,
     )
     # uvicorn stops gracefully, then raises the signal again: with these that is a clean end, status 0.

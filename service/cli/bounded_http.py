@@ -1,0 +1,94 @@
+"""uvicorn's HTTP protocol, with bounds on what comes before a body: how long a request's head may be, and may take."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 64 * 1024
+"""The longest head: request line and headers."""
+
+HEAD_SECONDS = 10.0
+"""What a client may take to send a head, from the connection or from the head's first bytes on."""
+
+_TOO_LARGE = b"Request Header Fields Too Large"
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """Answers 431 (RFC 6585) to a head that is too long, and closes; closes silently what sends none in time.
+
+    The parser alone keeps whatever it is sent until the head is complete.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = True
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """A client has connected."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has gone."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def on_headers_complete(self) -> None:
+        """A head is complete."""
+        self._in_head, self._head_bytes = False, 0
+        if self._head_timer is not None:
+            self._stop_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request is complete; what follows is the next one's head."""
+        self._in_head = True
+        super().on_message_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a head, a body, or both."""
+        room = HEAD_BYTES - self._head_bytes
+        if not self._in_head or len(data) <= room:
+            self._feed(data)
+            return
+        # A body may follow the head in these bytes: only what is still head after so many is too long.
+        self._feed(data[:room])
+        if self.transport.is_closing():
+            return
+        if self._head_bytes >= HEAD_BYTES:
+            self._refuse()
+        else:
+            self.data_received(data[room:])
+
+    def _feed(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer is None and self._idle():
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _idle(self) -> bool:
+        # Before the first request there is no cycle, whatever its type says.
+        return bool(getattr(self.cycle, "response_complete", True))
+
+    def _refuse(self) -> None:
+        if self._idle():
+            self.transport.write(
+                b"HTTP/1.1 431 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+                b"connection: close\r\n\r\n%b" % (_TOO_LARGE, len(_TOO_LARGE), _TOO_LARGE)
+            )
+        self.transport.close()
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
