@@ -13,7 +13,7 @@ from tests.benchmarks.fill import fill
 from tests.benchmarks.load import Result
 from tests.benchmarks.measuring import Endpoint, Plan, nothing
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.site import Site
+from tests.benchmarks.site import Api, Site
 
 PER_IDENTITY = 3
 """Bindings of each identity that is looked up alone."""
@@ -61,6 +61,11 @@ async def _expect(site: Site, requests: list[bytes], status: int) -> None:
 def endpoint(site: Site) -> Endpoint:
     """A site's API, at the cost of all its processes."""
     return Endpoint(site.api.port, site.cpu)
+
+
+def alone(api: Api) -> Endpoint:
+    """API processes at the cost of nothing else."""
+    return Endpoint(api.port, lambda: {"api": api.cpu_seconds()})
 
 
 def new(site: Site, name: str, count: int) -> Case:

@@ -53,13 +53,17 @@ async def run(site: Site, folder: Path, scale: Scale, say: Callable[[str], None]
     argv = python("-m", "tests.benchmarks.peers.plain_worker", site.valkey.url)
     for number in range(scale.rounds):
         say(f"draining, round {number + 1} of {scale.rounds}")
-        found.ours.append(await _ours(site, f"drained-{number}", scale.drained))
+        found.ours.append(await drain(site, f"drained-{number}", scale.drained))
         with Program(argv, folder / "plain-worker.log") as plain:
             found.plain.append(await _plain(site, plain, f"drained-{number}", scale.plain))
     return found
 
 
-async def _ours(site: Site, label: str, count: int) -> Drained:
+async def drain(site: Site, label: str, count: int) -> Drained:
+    """Owe the workers of a site so many registrations, then let them loose.
+
+    Raises AssertionError if what was owed has not been applied.
+    """
     owed = devices(label, count)
     await site.settled()
     for worker in site.workers:

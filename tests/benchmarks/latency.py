@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -11,7 +13,8 @@ from tests.benchmarks import deployment as wire
 from tests.benchmarks import load
 from tests.benchmarks.devices import devices
 from tests.benchmarks.measuring import percentile
-from tests.benchmarks.site import Site
+from tests.benchmarks.scale import Scale
+from tests.benchmarks.site import Site, site
 from tests.benchmarks.watching import watching
 from tests.waiting import eventually
 
@@ -43,24 +46,50 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True):
         return self.deepest <= self.rate and last <= 2 * first + self.rate / 10
 
 
-async def steady(site: Site, label: str, rate: float, count: int) -> Steady:
+class Latencies(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployment by itself: with nothing to do, almost idle, at half load, and near what it can take."""
+
+    idle_cpu: dict[str, float]
+    """Percent of a core."""
+    idle: Steady
+    half: Steady
+    sustained: Steady
+
+
+async def run(folder: Path, scale: Scale, slowest: float, say: Callable[[str], None]) -> Latencies:
+    """Measure all of it; ``slowest`` is the rate of new registrations in the slowest round.
+
+    Raises AssertionError if a registration is refused, or not applied in the end.
+    """
+    async with site(folder, "latency") as alone:
+        say("idle")
+        cpu = await idle_cpu(alone, scale.idle_seconds)
+        idle = await steady(alone, "idle", scale.idle_rate, scale.idle_requests)
+        say(f"half of {slowest:,.0f} new registrations per second")
+        half = await steady(alone, "half", slowest * 0.5, int(slowest * 0.5 * scale.half_seconds))
+        say(f"70 % of {slowest:,.0f} new registrations per second, for {scale.sustained_seconds:g} s")
+        sustained = await steady(alone, "sustained", slowest * 0.7, int(slowest * 0.7 * scale.sustained_seconds))
+    return Latencies(idle_cpu=cpu, idle=idle, half=half, sustained=sustained)
+
+
+async def steady(at: Site, label: str, rate: float, count: int) -> Steady:
     """Register ``count`` new devices, ``rate`` of them per second.
 
     Raises AssertionError if one is refused, or not applied in the end.
     """
     fresh = devices(label, count)
     requests = [wire.registration(device) for device in fresh]
-    prints = [site.service.fingerprints.address(device.address) for device in fresh]
-    await site.settled()
-    async with watching(site) as watch:
-        result = await load.run(site.api.port, requests, rate=rate)
+    prints = [at.service.fingerprints.address(device.address) for device in fresh]
+    await at.settled()
+    async with watching(at) as watch:
+        result = await load.run(at.api.port, requests, rate=rate)
 
         async def all_seen() -> bool:
             return len(watch.applied) >= count
 
         await eventually(all_seen, timeout=30)
     result.check(202)
-    await site.check_holds(fresh)
+    await at.check_holds(fresh)
     applied = [max(0.0, watch.applied[mark] - at) * 1e3 for mark, at in zip(prints, result.answered, strict=True)]
     return Steady(
         rate=rate,
@@ -73,9 +102,9 @@ async def steady(site: Site, label: str, rate: float, count: int) -> Steady:
     )
 
 
-async def idle_cpu(site: Site, seconds: float) -> dict[str, float]:
+async def idle_cpu(at: Site, seconds: float) -> dict[str, float]:
     """The share of a core that each part takes when there is nothing to do, in percent."""
-    before, started = site.cpu(), time.perf_counter()
+    before, started = at.cpu(), time.perf_counter()
     await asyncio.sleep(seconds)
-    after, passed = site.cpu(), time.perf_counter() - started
+    after, passed = at.cpu(), time.perf_counter() - started
     return {part: (after[part] - before[part]) / passed * 100 for part in after}

@@ -11,7 +11,7 @@ import msgspec
 from tests.benchmarks import cases
 from tests.benchmarks.cases import Case
 from tests.benchmarks.deployment import environment
-from tests.benchmarks.measuring import Endpoint, Sample, Spread, measure, spread
+from tests.benchmarks.measuring import Sample, Spread, measure, spread
 from tests.benchmarks.peers import django_push
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.site import Api, Site, serving, site
@@ -43,7 +43,7 @@ class Rounds(msgspec.Struct, frozen=True, kw_only=True):
         return spread([f.cpu["api"] / s.cpu["api"] for s, f in pairs if s.cpu["api"]])
 
     def ratio(self, name: str, other: str) -> Spread:
-        """The rate, as a multiple of another case's in the same round; each set against the floor beside it."""
+        """The rate, as a multiple of another case's in the same round."""
         pairs = zip(self.cases[name], self.cases[other], strict=True)
         return spread([mine.rate / theirs.rate for mine, theirs in pairs])
 
@@ -61,7 +61,7 @@ async def parties(folder: Path, scale: Scale, *, django: bool) -> AsyncIterator[
         listed = [
             cases.new(always, NEW, n),
             cases.new(everysec, NEW_EVERYSEC, n),
-            cases.stateless(ENQUEUE, _alone(peer), n // 2, 202),
+            cases.stateless(ENQUEUE, cases.alone(peer), n // 2, 202),
             cases.unchanged(always, pool, UNCHANGED, n, first_use=True),
             cases.unchanged(always, pool, UNCHANGED_KNOWN, n, first_use=False),
             cases.takeover(always, "takeover", n // 2),
@@ -74,16 +74,12 @@ async def parties(folder: Path, scale: Scale, *, django: bool) -> AsyncIterator[
         ]
         if django:
             listed.append(stack.enter_context(django_push.case(DJANGO, folder, n // 5, scale.rounds)))
-        yield listed, cases.stateless("hello", _alone(hello), scale.hello, 200), always
+        yield listed, cases.stateless("hello", cases.alone(hello), scale.hello, 200), always
 
 
 def _application(name: str, beside: Site, folder: Path) -> AbstractContextManager[Api]:
     argv = ("-m", "tests.benchmarks.serve", f"tests.benchmarks.peers.{name}:create_app")
     return serving(argv, environment(beside.valkey.url), folder / f"{name}.log")
-
-
-def _alone(api: Api) -> Endpoint:
-    return Endpoint(api.port, lambda: {"api": api.cpu_seconds()})
 
 
 async def run(listed: list[Case], hello: Case, rounds: int, say: Callable[[str], None]) -> Rounds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -17,12 +18,14 @@ from service.settings import load
 from service.settings.loading import LISTEN_FD
 from service.usecases.service import Service
 from tests.benchmarks.deployment import environment
-from tests.benchmarks.devices import Device
+from tests.benchmarks.devices import Device, devices
+from tests.benchmarks.fill import fill
 from tests.benchmarks.processes import Program, cpu_seconds, python, wait_for_answer
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import eventually
 
 _OWNERS_AT_ONCE = 500
+_WARM = 500
 
 
 class Api(msgspec.Struct, frozen=True):
@@ -82,6 +85,12 @@ class Site:
         counts = await asyncio.gather(*(self.running.store.command("ZCARD", key, key=anchor) for key in keys))
         return sum(count for count in counts if isinstance(count, int))
 
+    async def warm(self) -> None:
+        """Return once every process has done some work: what starting them costs belongs to no measurement."""
+        await fill(self.service, iter(devices("warm", _WARM)), settle=True)
+        await fill(self.service, iter(devices(f"warm-{time.time_ns()}", _WARM)), settle=False)
+        await self.settled()
+
     async def settled(self) -> None:
         """Return once the ledgers are empty."""
 
@@ -99,11 +108,11 @@ class Site:
             found += [[record for record, _ in pairs or () if record.channels] for pairs in some]
         return found
 
-    async def check_holds(self, devices: Sequence[Device]) -> None:
+    async def check_holds(self, wanted: Sequence[Device]) -> None:
         """Raises AssertionError unless each device's identity has just that address, on that device, applied."""
-        held = await self.records([device.identity for device in devices])
+        held = await self.records([device.identity for device in wanted])
         prints = self.service.fingerprints
-        for device, records in zip(devices, held, strict=True):
+        for device, records in zip(wanted, held, strict=True):
             assert len(records) == 1, f"{len(records)} registrations where one is due"
             [record] = records
             assert record.address == device.address
@@ -141,4 +150,6 @@ async def beside(
             stack.enter_context(Program(python("-m", "workers"), folder / f"{name}-worker.log", environ=environ))
             for _ in range(workers)
         ]
-        yield Site(valkey, running, api, started)
+        begun = Site(valkey, running, api, started)
+        await begun.warm()
+        yield begun

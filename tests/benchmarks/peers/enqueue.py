@@ -13,15 +13,16 @@ from typing import Any
 
 import msgspec
 from arq import create_pool
-from litestar import Litestar, Response, post
+from litestar import Litestar, post
 from litestar.exceptions import HTTPException
 
 from service.api import native
 from service.api.access_log import access_log
-from service.api.auth import Authenticator, authenticated
+from service.api.auth import App, Authenticator
 from service.api.errors import on_any_error, on_bindery_error, on_http_error
+from service.api.headers import header
 from service.api.native.bodies import NativeRequest, RegistrationBody, read_body
-from service.domain.errors import BinderyError
+from service.domain.errors import BinderyError, Unauthenticated
 from service.domain.limits import BODY_BYTES
 from service.logs import configure
 from service.settings import load
@@ -32,14 +33,17 @@ from tests.benchmarks.peers.plain_worker import QUEUE, encode, redis_settings
 _decoder = msgspec.json.Decoder(RegistrationBody)
 
 
-@post("/v1/registrations", guards=[authenticated], status_code=202)
-async def enqueue(request: NativeRequest) -> Response[RegistrationView]:
+@post("/v1/registrations", status_code=202)
+async def enqueue(request: NativeRequest) -> RegistrationView:
     """Enqueue a registration."""
+    authenticator: Authenticator = request.app.state.authenticator
+    caller = authenticator.caller(header(request.scope, b"authorization"))
+    if not isinstance(caller, App):
+        raise Unauthenticated
     body = await read_body(request, _decoder)
-    caller = request.scope["state"]["caller"]
     pool: Any = request.app.state.pool
     await pool.enqueue_job("register", caller.identity, body.binding_type.value, body.address, body.device_id)
-    return Response(view(body), status_code=202)
+    return view(body)
 
 
 def create_app() -> Litestar:

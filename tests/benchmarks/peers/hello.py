@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 
 import msgspec
-from litestar import Litestar, Response, post
+from litestar import Litestar, post
 from litestar.exceptions import HTTPException
 
 from service.api import native
@@ -24,9 +24,9 @@ _NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @post("/v1/registrations", status_code=200)
-async def hello(request: NativeRequest) -> Response[RegistrationView]:
+async def hello(request: NativeRequest) -> RegistrationView:
     """Decode the body of a registration, and answer as to one."""
-    return Response(view(await read_body(request, _decoder)), status_code=200)
+    return view(await read_body(request, _decoder))
 
 
 def view(body: RegistrationBody) -> RegistrationView:

@@ -40,7 +40,7 @@ def postgres(folder: Path) -> Iterator[Database]:
         user = _user(directory)
         data = directory / "data"
         subprocess.run(
-            [initdb, "-D", str(data), "-U", "peer", "-A", "trust", "-E", "UTF8"],
+            [initdb, "-D", str(data), "-U", "peer", "-A", "trust", "-E", "UTF8", "--no-sync"],
             check=True, capture_output=True, user=user, cwd=directory,
         )  # fmt: skip
         argv = [server, "-D", str(data), "-k", str(directory), "-c", "listen_addresses="]

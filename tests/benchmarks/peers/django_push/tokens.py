@@ -11,7 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
 
-class TokenAuthentication(BaseAuthentication):
+class TokenAuthentication(BaseAuthentication):  # type: ignore[misc]  # Django has no types here
     """Bearer JWT, HS256."""
 
     def authenticate(self, request: Any) -> tuple[Any, None]:
