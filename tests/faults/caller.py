@@ -1,0 +1,87 @@
+"""One caller of a deployment, who has everything recorded that he asks for and that he is told."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from tests.faults.client import Answer, Connection, Lost
+from tests.faults.deployment import JSON, SERVICE
+from tests.faults.history import CHAT, NOTIFY, History, Listing, Lookup, Outcome, Write
+
+BINDINGS = f"/v1/Services/{SERVICE}/Bindings"
+_REASONS = {400: "cap-reached", 404: "not-found"}
+_EXPECTED = {"session-ended", "cap-reached", "not-found", "too-many-requests"}
+
+
+class Caller:
+    """A connection, and the history that its requests go into."""
+
+    def __init__(self, number: int, connection: Connection, history: History) -> None:
+        self.number, self.history = number, history
+        self._connection = connection
+        self._why = ""
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._connection.aclose()
+
+    async def send(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> Answer | None:
+        """One request; None if no answer came, or one that says that it may or may not have taken effect."""
+        try:
+            answer = await self._connection.request(method, path, headers, body)
+        except Lost as lost:
+            self._why = str(lost)
+            return None
+        assert answer.status < 500 or answer.status == 503, answer
+        self._why = str(answer)
+        return None if answer.status == 503 else answer
+
+    async def look_up(self, identities: list[str]) -> dict[str, dict[str, int]] | None:
+        """A recorded native lookup."""
+        start = self.history.now()
+        body = msgspec.json.encode({"identities": identities})
+        answer = await self.send("POST", "/v1/lookups", JSON, body)
+        if answer is None:
+            return None
+        assert answer.status == 200, answer
+        found = {one["identity"]: _channels_by_address(one["bindings"]) for one in answer.json()["identities"]}
+        self.history.add(self.number, start, Outcome.DONE, Lookup(found=found))
+        return found
+
+    async def list_notify(self, identity: str) -> tuple[str, ...] | None:
+        """A recorded Notify list by identity."""
+        start = self.history.now()
+        answer = await self.send("GET", f"{BINDINGS}?PageSize=100&Identity={quote(identity)}", JSON)
+        if answer is None:
+            return None
+        assert answer.status == 200, answer
+        found = tuple(one["address"] for one in answer.json()["bindings"])
+        self.history.add(self.number, start, Outcome.DONE, Listing(identity=identity, found=found))
+        return found
+
+    async def write(
+        self, action: Write, method: str, path: str, headers: dict[str, str], body: bytes = b""
+    ) -> Answer | None:
+        start = self.history.now()
+        answer = await self.send(method, path, headers, body)
+        if answer is None:
+            self.history.add(self.number, start, Outcome.UNKNOWN, action, self._why)
+        elif answer.status < 300:
+            self.history.add(self.number, start, Outcome.DONE, action)
+        else:
+            slug = _REASONS.get(answer.status) or answer.json().get("type", "").rpartition(":")[2]
+            assert slug in _EXPECTED, f"{answer} to {action}"
+            self.history.add(self.number, start, Outcome.REFUSED, action, slug)
+        return answer
+
+
+def _channels_by_address(bindings: list[dict[str, Any]]) -> dict[str, int]:
+    flags = {"notify": NOTIFY, "chat": CHAT}
+    found: dict[str, int] = {}
+    for binding in bindings:
+        assert binding["address"] not in found, "an address is shown twice for one identity"
+        found[binding["address"]] = sum(flags[name] for name in binding["channels"])
+    return found
