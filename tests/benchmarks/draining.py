@@ -79,21 +79,22 @@ async def drain(site: Site, label: str, count: int) -> Drained:
 
 
 async def _plain(site: Site, worker: Program, label: str, count: int) -> Drained:
-    owed = devices(label, count)
     store = site.running.store
-    await store.command("DEL", plain_worker.APPLIED)
+    # What the rounds have left there.
+    await store.command("DEL", plain_worker.QUEUE)
     settings = plain_worker.redis_settings(site.valkey.url)
     pool = await create_pool(settings, job_serializer=plain_worker.encode, default_queue_name=plain_worker.QUEUE)
-    # A first job tells that the worker is up.
-    await pool.enqueue_job("register", "", "apn", "first", None)
-    await _until(lambda: _held(site, 1))
-    worker.pause()
-    for device in owed:
-        await pool.enqueue_job("register", device.identity, device.kind.value, device.address, device.device_id)
-    await pool.aclose()
-    drained = await _time([worker], count, lambda: _held(site, count + 1))
-    await store.command("DEL", plain_worker.APPLIED)
-    return drained
+    try:
+        # A first job tells that the worker is up.
+        await pool.enqueue_job("register", "", "apn", "first", None)
+        await _until(lambda: _held(site, 1))
+        worker.pause()
+        for device in devices(label, count):
+            await pool.enqueue_job("register", device.identity, device.kind.value, device.address, device.device_id)
+        return await _time([worker], count, lambda: _held(site, count + 1))
+    finally:
+        await pool.aclose()
+        await store.command("DEL", plain_worker.APPLIED)
 
 
 async def _held(site: Site, count: int) -> bool:

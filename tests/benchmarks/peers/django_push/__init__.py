@@ -34,7 +34,15 @@ def case(name: str, folder: Path, count: int, rounds: int) -> Iterator[Case]:
         _manage("make", count * rounds, environ, log)
         port = free_port()
         argv = ("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "4")
-        more = ("--worker-class", "gthread", "--keep-alive", "60", "tests.benchmarks.peers.django_push.wsgi")
+        more = (
+            "--worker-class",
+            "gthread",
+            "--keep-alive",
+            "60",
+            "--graceful-timeout",
+            "1",
+            "tests.benchmarks.peers.django_push.wsgi",
+        )
         with Program(python(*argv, *more), log, environ=environ) as program:
             wait_for_answer(port, "/livez", program)
             endpoint = Endpoint(port, lambda: {"api": program.cpu_seconds(), "database": database.cpu_seconds()})
