@@ -10,7 +10,7 @@ UV ?= uv
 CODE := service $(wildcard workers) tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check proof bench bench-full format lock clean
+.PHONY: help run test slow lint check proof bench bench-full format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,9 @@ run: $(RUN_STAMP) ## set up what is missing, then serve: embedded Valkey, API an
 test: $(DEV_STAMP) ## run the test suite
 	@$(BIN)/python -m pytest
 
+slow: $(DEV_STAMP) ## run the slow tests: processes under fault, benchmarks in small
+	@$(BIN)/python -m pytest -m "slow and not proof"
+
 lint: $(DEV_STAMP) ## format, lint, types, import rules and the README's tables, without changing anything
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
@@ -28,7 +31,7 @@ lint: $(DEV_STAMP) ## format, lint, types, import rules and the README's tables,
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m service.settings --check README.md
 
-check: lint test ## everything CI asks
+check: lint test slow ## everything CI asks
 
 proof: $(DEV_STAMP) ## run the long proofs: load, endurance, randomised faults
 	@$(BIN)/python -m pytest -m proof

@@ -74,7 +74,9 @@ class Registrations:
         self._events_max = b"%d" % events_max
 
     async def register(self, wanted: Wanted, *, at_once: Channel = NO_CHANNEL) -> Registered:
-        """Make ``wanted`` the desired state; in the channels ``at_once`` it is applied at once: this store is their backend.
+        """Make ``wanted`` the desired state.
+
+        In the channels ``at_once``, whose backend is this store, it is applied in the same step.
 
         Raises:
             SessionEnded: a logout covers it (contract 6).

@@ -17,6 +17,8 @@ from tests.benchmarks.measuring import measure, percentile, spread
 from tests.benchmarks.peers import django_push
 from tests.benchmarks.scale import SMOKE
 
+pytestmark = pytest.mark.slow
+
 
 def _say(_: str) -> None:
     """Nobody listens."""

@@ -12,6 +12,8 @@ from tests.faults.deployment import Deployment
 from tests.faults.load import Plan
 from tests.faults.proving import Fault, prove
 
+pytestmark = pytest.mark.slow
+
 
 async def nothing(_: Deployment, dice: random.Random) -> None:
     """No fault: the harness itself."""

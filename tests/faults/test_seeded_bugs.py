@@ -16,9 +16,12 @@ from tests.faults.deployment import Deployment, deployed
 from tests.faults.load import Plan
 from tests.faults.proving import Broken, prove
 
+pytestmark = pytest.mark.slow
+
 LEAK_FOR_50_MS = """
 import asyncio
 _look_up, _kept = look_up, {}
+
 async def look_up(service, identities):
     answers, now = await _look_up(service, identities), asyncio.get_running_loop().time()
     for n, identity in enumerate(identities):

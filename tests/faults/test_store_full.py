@@ -6,10 +6,13 @@ import asyncio
 import random
 
 import msgspec
+import pytest
 
 from tests.faults.client import Connection
 from tests.faults.deployment import JSON, Deployment, until
 from tests.faults.proving import prove
+
+pytestmark = pytest.mark.slow
 
 
 def fill(deployment: Deployment) -> None:

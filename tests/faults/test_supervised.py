@@ -18,6 +18,8 @@ from tests.e2e.up.conftest import Up
 from tests.faults.deployment import SETTINGS, Running, until
 from tests.faults.proving import prove
 
+pytestmark = pytest.mark.slow
+
 
 class Supervised(Running):
     """A `bindery up` on an empty data directory."""

@@ -13,6 +13,8 @@ import uvloop
 from tests.faults.client import Connection
 from tests.faults.deployment import JSON, SERVICE, Deployment, app_headers
 
+pytestmark = pytest.mark.slow
+
 CONNECTIONS = 64
 TOLERANCE = 6.0
 """MB by which a process may differ after twice as many devices: what an allocator does, not what a leak does."""
