@@ -68,6 +68,6 @@ async def test_a_seeded_bug_is_caught(
 
     monkeypatch.setattr(section, "script", broken)
     with pytest.raises((AssertionError, BinderyError, pytest.fail.Exception, TimeoutError)):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(2):
             await test(desk)
     assert seeded, "the scripts no longer have the line that this bug breaks"
