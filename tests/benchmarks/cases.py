@@ -12,8 +12,11 @@ from tests.benchmarks.devices import Device, devices
 from tests.benchmarks.fill import fill
 from tests.benchmarks.load import Result
 from tests.benchmarks.measuring import Endpoint, Plan, nothing
+from tests.benchmarks.peers.plain_worker import PEER_QUEUE
+from tests.benchmarks.processes import Program
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.site import Api, Site
+from tests.waiting import eventually
 
 PER_IDENTITY = 3
 """Bindings of each identity that is looked up alone."""
@@ -81,6 +84,31 @@ def new(site: Site, name: str, count: int) -> Case:
         return Plan(requests=requests, status=202, settled=site.settled, verify=verify)
 
     return Case(name, endpoint(site), prepare)
+
+
+def enqueued(name: str, site: Site, peer: Api, worker: Program, count: int) -> Case:
+    """New devices through the peer with a redis-py pool and a job each, on the store of a site."""
+
+    def cpu() -> dict[str, float]:
+        parts = {"api": peer.cpu_seconds(), "worker": worker.cpu_seconds()}
+        return parts | {"valkey": site.cpu()["valkey"]}
+
+    async def prepare(number: int) -> Plan:
+        fresh = devices(f"{name}-{number}", count)
+
+        async def settled() -> None:
+            async def empty() -> bool:
+                return not await site.running.store.command("ZCARD", PEER_QUEUE)
+
+            await eventually(empty, timeout=60)
+
+        async def verify(_: Result) -> None:
+            await site.check_holds(fresh)
+
+        requests = [wire.registration(device) for device in fresh]
+        return Plan(requests=requests, status=202, settled=settled, verify=verify)
+
+    return Case(name, Endpoint(peer.port, cpu), prepare)
 
 
 def unchanged(site: Site, pool: Pool, name: str, count: int, *, first_use: bool) -> Case:

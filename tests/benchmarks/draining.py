@@ -50,7 +50,7 @@ async def run(site: Site, folder: Path, scale: Scale, say: Callable[[str], None]
     Raises AssertionError if what was owed has not been applied.
     """
     found = Draining([], [])
-    argv = python("-m", "tests.benchmarks.peers.plain_worker", site.valkey.url)
+    argv = python("-m", "tests.benchmarks.peers.plain_worker", site.valkey.url, plain_worker.QUEUE)
     for number in range(scale.rounds):
         say(f"draining, round {number + 1} of {scale.rounds}")
         found.ours.append(await drain(site, f"drained-{number}", scale.drained))
@@ -80,8 +80,7 @@ async def drain(site: Site, label: str, count: int) -> Drained:
 
 async def _plain(site: Site, worker: Program, label: str, count: int) -> Drained:
     store = site.running.store
-    # What the rounds have left there.
-    await store.command("DEL", plain_worker.QUEUE)
+    await store.command("DEL", plain_worker.APPLIED)
     settings = plain_worker.redis_settings(site.valkey.url)
     pool = await create_pool(settings, job_serializer=plain_worker.encode, default_queue_name=plain_worker.QUEUE)
     try:

@@ -13,11 +13,13 @@ from tests.benchmarks.cases import Case
 from tests.benchmarks.deployment import environment
 from tests.benchmarks.measuring import Sample, Spread, measure, spread
 from tests.benchmarks.peers import django_push
+from tests.benchmarks.peers.plain_worker import PEER_QUEUE
+from tests.benchmarks.processes import Program, python
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.site import Api, Site, serving, site
 
 NEW, NEW_EVERYSEC, ENQUEUE, DJANGO = (
-    "new registration", "new registration, everysec", "enqueue_job peer", "django-push-notifications"
+    "new registration", "new registration, everysec", "redis-py pool and enqueue_job", "django-push-notifications"
 )  # fmt: skip
 UNCHANGED, UNCHANGED_KNOWN = "unchanged registration", "unchanged registration, token seen before"
 LOOKUP = "lookup of 1 identity"
@@ -55,13 +57,15 @@ async def parties(folder: Path, scale: Scale, *, django: bool) -> AsyncIterator[
         always = await stack.enter_async_context(site(folder, "always"))
         everysec = await stack.enter_async_context(site(folder, "everysec", appendfsync="everysec"))
         peer = stack.enter_context(_application("enqueue", always, folder))
+        argv = python("-m", "tests.benchmarks.peers.plain_worker", always.valkey.url, PEER_QUEUE)
+        jobs = stack.enter_context(Program(argv, folder / "peer-worker.log"))
         hello = stack.enter_context(_application("hello", always, folder))
         pool = await cases.make_pool(always, scale)
         n = scale.requests
         listed = [
             cases.new(always, NEW, n),
             cases.new(everysec, NEW_EVERYSEC, n),
-            cases.stateless(ENQUEUE, cases.alone(peer), n // 2, 202),
+            cases.enqueued(ENQUEUE, always, peer, jobs, n // 2),
             cases.unchanged(always, pool, UNCHANGED, n, first_use=True),
             cases.unchanged(always, pool, UNCHANGED_KNOWN, n, first_use=False),
             cases.takeover(always, "takeover", n // 2),
@@ -92,8 +96,12 @@ async def run(listed: list[Case], hello: Case, rounds: int, say: Callable[[str],
         say(f"round {number + 1} of {rounds}")
         shift = number * 5 % len(listed)
         for case in listed[shift:] + listed[:shift]:
-            plan = await case.prepare(number)
-            floor = await hello.prepare(number)
-            found.floor[case.name].append(await measure(hello.endpoint, floor))
-            found.cases[case.name].append(await measure(case.endpoint, plan))
+            try:
+                plan = await case.prepare(number)
+                floor = await hello.prepare(number)
+                found.floor[case.name].append(await measure(hello.endpoint, floor))
+                found.cases[case.name].append(await measure(case.endpoint, plan))
+            except AssertionError as error:
+                error.add_note(f"in round {number + 1} of {case.name!r}")
+                raise
     return found

@@ -1,4 +1,4 @@
-"""A peer: arq as it comes, one job per registration. ``python -m tests.benchmarks.peers.plain_worker redis-url``.
+"""A peer: arq as it comes, one job per registration. ``python -m tests.benchmarks.peers.plain_worker redis-url queue``.
 
 Tuned for throughput where arq lets itself be tuned: it polls all the time, reads far into the queue, runs many jobs at
 once, keeps no results and packs jobs with msgpack. Each job writes its registration with one HSET.
@@ -14,6 +14,8 @@ from arq.connections import RedisSettings
 from arq.worker import Worker, func
 
 QUEUE = "plain:jobs"
+PEER_QUEUE = "peer:jobs"
+"""The jobs of `tests.benchmarks.peers.enqueue`."""
 APPLIED = "plain:applied"
 
 
@@ -40,12 +42,12 @@ async def register(ctx: dict[str, Any], identity: str, kind: str, address: str, 
     await ctx["redis"].hset(APPLIED, address, msgspec.msgpack.encode((identity, kind, device_id)))
 
 
-def main(url: str) -> None:
+def main(url: str, queue: str) -> None:
     """Work until a signal ends it."""
     Worker(
         [func(register, name="register")],
         redis_settings=redis_settings(url),
-        queue_name=QUEUE,
+        queue_name=queue,
         job_serializer=encode,
         job_deserializer=decode,
         max_jobs=200,
@@ -57,4 +59,4 @@ def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
