@@ -62,6 +62,8 @@ async def measured(folder: Path, scale: Scale, parts: tuple[str, ...], clock: Cl
 def main(*, full: bool, smoke: bool, parts: tuple[str, ...], out: Path) -> None:
     """Measure Bindery against its targets."""
     out.mkdir(parents=True, exist_ok=True)
+    for log in out.glob("*.log"):
+        log.unlink()
     clock = Clock()
     scale = SMOKE if smoke else FULL if full else BENCH
     figures = uvloop.run(measured(out, scale, parts or PARTS, clock))
