@@ -25,8 +25,6 @@ class Verdict(Enum):
     """It was not tried, or not to the end: due again at once, and no attempt counted."""
     DEAD = b"dead"
     """It refused for good."""
-    NONE = b"none"
-    """There was nothing to do (Chat only)."""
 
 
 class Settlement(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Settles one leased identity of a Chat lane: the outcome for each of its Chat bindings, by version, under one lease.
--- Outcomes as in settle.lua, 'none' for a binding that needed nothing. An identity leaves the ledger once nothing of it
+-- Outcomes as in settle.lua, for the bindings that needed something. An identity leaves the ledger once nothing of it
 -- is pending; one that was marked anew meanwhile is due already, and nothing of the lost lease is written.
 --
 -- Answers 1 if the lease still held.
@@ -44,7 +44,7 @@ for n = 6, #ARGV, 5 do
       bury('h', id, why)
       tell('failed', CHAT, id, c)
     end
-  elseif c and external == '1' and outcome ~= 'none' then
+  elseif c and external == '1' then
     c.past = applied_section(c, c.chat)
     observe(id, c, UNKNOWN)
     again = NOW_MS
