@@ -1,43 +1,27 @@
 """Who is calling: an app with its identity's token, or a server with the account's token or an API key.
 
-Apps: Bearer JWT, HS256 (RFC 7519). Servers: HTTP Basic (RFC 7617), the same on native and compatible routes.
+Apps: Bearer (RFC 6750). Servers: HTTP Basic (RFC 7617), the same on native and compatible routes.
 """
 
 from __future__ import annotations
 
 import binascii
 import hmac
-import time
 from base64 import b64decode
 from hashlib import blake2b
-from typing import TypeGuard
 
-import jwt
 import msgspec
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
+from service.api.app_tokens import App, AppTokens
 from service.api.headers import header
 from service.domain.errors import Unauthenticated
-from service.domain.limits import CLOCK_LEEWAY, IDENTITY_LENGTH, SESSION_LENGTH
 from service.settings import Settings
 from service.usecases.service import Service
 
-_REMEMBERED = 20_000
-"""Tokens whose check is remembered, by their digest, until they expire: about 10 MB."""
-
 AnyConnection = ASGIConnection[BaseRouteHandler, object, object, State]
-
-
-class App(msgspec.Struct, frozen=True):
-    """An app, acting for the identity of its token."""
-
-    identity: str
-    session: str | None
-    issued_at: int
-    issuer: str | None
-    audience: tuple[str, ...]
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -59,10 +43,7 @@ class Authenticator:
             self._passwords.setdefault(settings.account_sid.encode(), []).append(_digest(token.encode()))
         for key in settings.api_keys:
             self._passwords.setdefault(key.sid.encode(), []).append(_digest(key.secret.encode()))
-        self._secrets = settings.jwt_secrets
-        self._max_ttl = settings.jwt_max_ttl
-        # Checking a token costs a third of an unchanged registration; an app comes with the same one for an hour.
-        self._verified: dict[bytes, tuple[App, float]] = {}
+        self._tokens = AppTokens(settings.jwt_secrets, settings.jwt_max_ttl)
 
     def caller(self, header: str | None) -> Caller:
         """The caller of an Authorization header.
@@ -75,7 +56,7 @@ class Authenticator:
             case "basic":
                 return self._server(credentials.strip())
             case "bearer":
-                return self._app(credentials.strip())
+                return self._tokens.app(credentials.strip())
         raise Unauthenticated
 
     def server(self, header: str | None) -> Server:
@@ -96,71 +77,6 @@ class Authenticator:
         if not any(holds):
             raise Unauthenticated
         return Server(name.decode())
-
-    def _app(self, token: str) -> App:
-        digest = _digest(token.encode())
-        remembered = self._verified.get(digest)
-        if remembered is not None:
-            app, expires = remembered
-            if time.time() < expires + CLOCK_LEEWAY:
-                return app
-            del self._verified[digest]
-        app, expires = self._verify(token)
-        if len(self._verified) >= _REMEMBERED:
-            del self._verified[next(iter(self._verified))]
-        self._verified[digest] = app, expires
-        return app
-
-    def _verify(self, token: str) -> tuple[App, float]:
-        claims = None
-        for secret in self._secrets:
-            try:
-                claims = jwt.decode(
-                    token,
-                    secret,
-                    algorithms=["HS256"],
-                    leeway=CLOCK_LEEWAY,
-                    options={"require": ["sub", "iat", "exp"], "verify_aud": False},
-                )
-                break
-            except (jwt.InvalidTokenError, ValueError):
-                continue
-        if claims is None:
-            raise Unauthenticated
-        return self._claimed(claims)
-
-    def _claimed(self, claims: dict[str, object]) -> tuple[App, float]:
-        identity, session = claims["sub"], claims.get("sid")
-        issued_at, expires = claims["iat"], claims["exp"]
-        if not _is_name(identity, IDENTITY_LENGTH):
-            raise Unauthenticated("The token's sub is not an identity")
-        if session is not None and not _is_name(session, SESSION_LENGTH):
-            raise Unauthenticated("The token's sid is not a session")
-        if not isinstance(issued_at, int | float) or not isinstance(expires, int | float):
-            raise Unauthenticated("The token's times are not numbers")
-        if not 0 <= issued_at < 2**32 or expires - issued_at > self._max_ttl:
-            raise Unauthenticated(f"The token lives longer than {self._max_ttl} seconds")
-        issuer, audience = claims.get("iss"), claims.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
-        app = App(
-            identity=identity,
-            session=session,
-            issued_at=int(issued_at),
-            issuer=issuer if isinstance(issuer, str) else None,
-            audience=tuple(a for a in audiences if isinstance(a, str)),
-        )
-        return app, float(expires)
-
-
-def _is_name(claim: object, longest: int) -> TypeGuard[str]:
-    """Whether a claim can be an identity or a session. JSON can spell what UTF-8 cannot: half a surrogate pair."""
-    if not isinstance(claim, str) or not 0 < len(claim) <= longest or "\0" in claim:
-        return False
-    try:
-        claim.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def check_scope(app: App, service: Service) -> None:
