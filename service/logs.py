@@ -57,7 +57,7 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    global _write_info  # noqa: PLW0603  # set up once per process, like the rest of what is configured here
+    global _write_info  # set up once per process, like the rest of what is configured here
     _write_info = _discard if level > logging.INFO else _through_pipeline if readable else _as_it_is
     *before, renderer = shared
     handler = logging.StreamHandler(sys.stderr)

@@ -5,7 +5,7 @@ The line holds the route's template, never the path, the query or a header: thos
 
 from __future__ import annotations
 
-import os
+import random
 import re
 import time
 
@@ -75,5 +75,6 @@ def _ids(headers: object) -> tuple[str, str]:
             traceparent = value.decode()
     if request_id is not None and traceparent is not None:
         return request_id, traceparent
-    drawn = os.urandom(36).hex()
+    # Ids need to be different, not secret: no call to the system for them.
+    drawn = f"{random.getrandbits(288):072x}"
     return request_id or drawn[:24], traceparent or f"00-{drawn[24:56]}-{drawn[56:]}-01"

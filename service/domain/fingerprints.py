@@ -26,15 +26,18 @@ def derive_key(secret: str, purpose: str) -> bytes:
 class Fingerprints:
     """The fingerprints of one Service."""
 
-    __slots__ = ("_key", "_prefixes")
+    __slots__ = ("_begun",)
 
     def __init__(self, key: bytes, service_sid: str) -> None:
-        self._key = key
-        self._prefixes = {purpose: purpose + service_sid.encode() for purpose in _PURPOSES}
+        # Begun once for each purpose, and copied: half the time of beginning anew.
+        self._begun = {p: hmac.new(key, p + service_sid.encode(), hashlib.sha256) for p in _PURPOSES}
 
     def _digest(self, purpose: bytes, *values: bytes) -> bytes:
         # All values but the last have a fixed length: no two different lists of values give the same message.
-        return hmac.digest(self._key, b"".join((self._prefixes[purpose], *values)), "sha256")
+        mac = self._begun[purpose].copy()
+        for value in values:
+            mac.update(value)
+        return mac.digest()
 
     def owner(self, identity: str) -> bytes:
         """16 bytes for an identity; in hex, its User SID."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 
 import msgspec
 
@@ -69,22 +70,33 @@ class PastRegistrationView(msgspec.Struct, frozen=True, kw_only=True):
     service_sid: str
 
 
+_CHANNELS = {
+    mask: tuple(c.name.lower() for c in (Channel.NOTIFY, Channel.CHAT) if mask & c and c.name) for mask in range(4)
+}
+
+
 def state_of(record: Record) -> RegistrationState:
     """The state of the record's own generation."""
     if not record.channels:
         return RegistrationState.REMOVED
-    states = {record.notify, record.chat}
-    if State.FAILED in states:
+    notify, chat = record.notify, record.chat
+    if notify == State.FAILED or chat == State.FAILED:
         return RegistrationState.FAILED
-    return RegistrationState.PENDING if states & {State.PENDING, State.UNKNOWN} else RegistrationState.APPLIED
+    if notify in _UNSETTLED or chat in _UNSETTLED:
+        return RegistrationState.PENDING
+    return RegistrationState.APPLIED
+
+
+# As integers: this is asked of every record that is shown, and enumerations are slow to hash and to combine.
+_UNSETTLED = (int(State.PENDING), int(State.UNKNOWN))
 
 
 def view(service_sid: str, record: Record, chat: Record | None) -> RegistrationView:
     """The registration of a record that is desired."""
     attributes, extras = record.attributes, record.extras
-    notify_binding = record.visible(Channel.NOTIFY)
-    chat_binding = chat.visible(Channel.CHAT) if chat else None
-    channels = tuple(c.name.lower() for c in (Channel.NOTIFY, Channel.CHAT) if record.channels & c and c.name)
+    notify_sid = record.visible_sid(Channel.NOTIFY)
+    chat_sid = chat.visible_sid(Channel.CHAT) if chat else None
+    channels = _CHANNELS[record.channels]
     return RegistrationView(
         id=str(RegistrationId(record.fingerprint, record.generation)),
         state=state_of(record),
@@ -103,8 +115,8 @@ def view(service_sid: str, record: Record, chat: Record | None) -> RegistrationV
         if "chat" in channels and extras.endpoint
         else None,
         bindings=BindingSids(
-            notify=str(notify_binding.sid) if notify_binding else None,
-            chat=str(chat_binding.sid) if chat_binding else None,
+            notify=str(notify_sid) if notify_sid else None,
+            chat=str(chat_sid) if chat_sid else None,
         ),
         created_at=_time(record.created),
         updated_at=_time(record.updated),
@@ -117,5 +129,6 @@ def past_view(service_sid: str, id_: RegistrationId, state: RegistrationState) -
     return PastRegistrationView(id=str(id_), state=state, version=id_.generation, service_sid=service_sid)
 
 
+@lru_cache(maxsize=4096)
 def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import msgspec
-from litestar.response.base import ASGIResponse
 
+from service.api.answers import Answer
 from service.api.compatible.forms import CompatibleRequest
 
-MEDIA_TYPE = "application/json; charset=utf-8"
+MEDIA_TYPE = b"application/json; charset=utf-8"
 
 _encode = msgspec.json.Encoder().encode
 
 
-def answer(resource: msgspec.Struct, status: int = 200) -> ASGIResponse:
+def answer(resource: msgspec.Struct, status: int = 200) -> Answer:
     """A resource or a list."""
-    return ASGIResponse(body=_encode(resource), status_code=status, media_type=MEDIA_TYPE)
+    return Answer(_encode(resource), status, media_type=MEDIA_TYPE)
 
 
 def traceparent_of(request: CompatibleRequest) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from litestar import delete, get
-from litestar.response.base import ASGIResponse
 
+from service.api.answers import Answer
 from service.api.compatible import parameters, urls
 from service.api.compatible.answers import answer, traceparent_of
 from service.api.compatible.forms import CompatibleRequest, read_query
@@ -42,7 +42,7 @@ def service_url(request: CompatibleRequest, service: Service) -> str:
 
 
 @get(_ONE)
-async def fetch(request: CompatibleRequest) -> ASGIResponse:
+async def fetch(request: CompatibleRequest) -> Answer:
     """One binding."""
     service = chat_service(request)
     binding = await chat_bindings.fetch(service, request.path_params["sid"])
@@ -53,7 +53,7 @@ async def fetch(request: CompatibleRequest) -> ASGIResponse:
 
 
 @get(_LIST)
-async def list_(request: CompatibleRequest) -> ASGIResponse:
+async def list_(request: CompatibleRequest) -> Answer:
     """A page of the bindings that pass the filters."""
     service = chat_service(request)
     fields = read_query(request)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 from litestar import delete, get
-from litestar.response.base import ASGIResponse
 
+from service.api.answers import Answer
 from service.api.compatible import parameters
 from service.api.compatible.answers import answer, traceparent_of
 from service.api.compatible.chat import LONGEST_PAGE, TYPES, chat_service, service_url
@@ -55,7 +55,7 @@ def user_path(raw_path: bytes) -> UserPath:
 
 
 @get(_BENEATH_USERS)
-async def read(request: CompatibleRequest) -> ASGIResponse:
+async def read(request: CompatibleRequest) -> Answer:
     """A page of a user's bindings, or one of them."""
     service = chat_service(request)
     path = user_path(request.scope["raw_path"])
@@ -69,7 +69,7 @@ async def read(request: CompatibleRequest) -> ASGIResponse:
     return answer(user_binding(binding, account_sid, service.config.chat_sid, service_url(request, service)))
 
 
-async def _list(request: CompatibleRequest, service: Service, owner: bytes) -> ASGIResponse:
+async def _list(request: CompatibleRequest, service: Service, owner: bytes) -> Answer:
     fields = read_query(request)
     types = parameters.binding_types(fields, TYPES)
     chat_sid = service.config.chat_sid

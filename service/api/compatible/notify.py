@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from litestar import delete, get, post
-from litestar.response.base import ASGIResponse
 
+from service.api.answers import Answer
 from service.api.compatible import parameters, urls
 from service.api.compatible.answers import answer, traceparent_of
 from service.api.compatible.forms import CompatibleRequest, read_form, read_query
@@ -40,7 +40,7 @@ def _show(request: CompatibleRequest, service: Service, binding: NotifyBinding) 
 
 
 @post(_LIST, status_code=201)
-async def create(request: CompatibleRequest) -> ASGIResponse:
+async def create(request: CompatibleRequest) -> Answer:
     """Create a binding, replacing whatever holds its address."""
     service = _service(request)
     fields = await read_form(request)
@@ -58,7 +58,7 @@ async def create(request: CompatibleRequest) -> ASGIResponse:
 
 
 @get(_ONE)
-async def fetch(request: CompatibleRequest) -> ASGIResponse:
+async def fetch(request: CompatibleRequest) -> Answer:
     """One binding."""
     service = _service(request)
     binding = await notify_bindings.fetch(service, request.path_params["sid"])
@@ -68,7 +68,7 @@ async def fetch(request: CompatibleRequest) -> ASGIResponse:
 
 
 @get(_LIST)
-async def list_(request: CompatibleRequest) -> ASGIResponse:
+async def list_(request: CompatibleRequest) -> Answer:
     """A page of the bindings that pass the filters."""
     service = _service(request)
     fields = read_query(request)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from service.api.auth import App, Authenticator, Caller, check_scope
+from service.api.app_tokens import App
+from service.api.auth import Authenticator, Caller, check_scope
 from service.api.headers import header
 from service.api.native.bodies import NativeRequest
 from service.api.native.query import query_of

@@ -22,7 +22,8 @@ from redis.exceptions import NoScriptError
 
 from service.api import native
 from service.api.access_log import access_log
-from service.api.auth import App, Authenticator
+from service.api.app_tokens import App
+from service.api.auth import Authenticator
 from service.api.errors import on_any_error, on_bindery_error, on_http_error
 from service.api.headers import header
 from service.api.native.bodies import NativeRequest, RegistrationBody, read_body
