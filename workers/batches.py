@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from service.domain.jobs import Lane
+from service.domain.jobs import Lane, Ledger
 from service.domain.record import Record, State
 from service.store.ledger import ChatWork, Lease, Settlement, Verdict
 from service.usecases.reconciling import reconcile_chat, reconcile_notify
@@ -105,3 +105,7 @@ async def _chat_identity(service: Service, lane: Lane, token: bytes, work: ChatW
         await hand_back(lambda: settle(handed_back(owed)))
         raise
     tally.count(settlements)
+
+
+BATCHES = {Ledger.NOTIFY: (notify_batch, REGISTRATIONS), Ledger.CHAT: (chat_batch, IDENTITIES)}
+"""How a batch of each ledger is worked, and the most entries that it takes."""

@@ -16,11 +16,12 @@ from redis.exceptions import RedisError
 
 from service.queue import BELL, QUEUE
 from workers.connection import close_queue
+from workers.pace import Pace
 
 LISTEN_SECONDS = 0.5
 """How long an idle worker waits for the bell before it looks at the queue unasked."""
 
-_MAX_JOBS = 16
+_MAX_JOBS = 32
 # Jobs that a killed worker left locked stay at the head of the queue until their locks expire: read past them.
 _READ = 500
 _HEALTH_SECONDS = 5
@@ -66,12 +67,15 @@ class BellWorker(Worker):
             job_deserializer=msgpack.decode,
             log_results=False,
             on_startup=self._on_startup,
-            ctx={**ctx, "stopping": self.stopping},
+            ctx={**ctx, "stopping": self.stopping, "pace": Pace(self._has_room)},
         )
         self.started = False
         self._listening: asyncio.Task[Any] | None = None
         self._rung = False
         self._fruitless = 0
+
+    def _has_room(self) -> bool:
+        return bool(self.job_counter <= self.max_jobs // 2)
 
     async def serve(self) -> None:
         """Run until ``stop()``.

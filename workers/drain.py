@@ -10,10 +10,11 @@ import msgspec
 import structlog
 
 from service.domain.errors import BinderyError
-from service.domain.jobs import DrainLane, Lane, Ledger
+from service.domain.jobs import DrainLane, Lane
 from service.usecases.service import Directory, Service
 from workers.attempt import CALL_SECONDS
-from workers.batches import Tally, chat_batch, notify_batch
+from workers.batches import BATCHES, Tally
+from workers.pace import Pace
 
 BUDGET_SECONDS = 5.0
 """After this a job wakes its lane again and ends, so that no lane can keep a worker to itself."""
@@ -39,14 +40,14 @@ async def drain_lane(ctx: dict[str, Any], raw: Any) -> None:
         if service is None:
             _log.warning("job_of_unknown_service")
             return
-        await _run(service, job, stopping)
+        await _run(service, job, stopping, ctx["pace"])
 
 
-async def _run(service: Service, job: DrainLane, stopping: asyncio.Event) -> None:
+async def _run(service: Service, job: DrainLane, stopping: asyncio.Event, pace: Pace) -> None:
     started, tally, outcome = time.perf_counter(), Tally(), "cancelled"
     log, fault = _log.info, None
     try:
-        outcome = await _drain(service, job, stopping, tally)
+        outcome = await _drain(service, job, stopping, pace, tally)
     except BinderyError as error:
         outcome, log = error.slug, _log.warning
     except Exception as error:  # noqa: BLE001  # the job's edge: arq would log its text, which may quote anything
@@ -56,12 +57,16 @@ async def _run(service: Service, job: DrainLane, stopping: asyncio.Event) -> Non
         log("job", **msgspec.structs.asdict(tally), outcome=outcome, ms=ms, exc_info=fault)
 
 
-async def _drain(service: Service, job: DrainLane, stopping: asyncio.Event, tally: Tally) -> str:
-    batch = notify_batch if job.lane.ledger is Ledger.NOTIFY else chat_batch
+async def _drain(service: Service, job: DrainLane, stopping: asyncio.Event, pace: Pace, tally: Tally) -> str:
+    batch, most = BATCHES[job.lane.ledger]
     end = time.monotonic() + BUDGET_SECONDS
     while time.monotonic() < end and not stopping.is_set():
+        before = tally.taken
         if not await batch(service, job.lane, tally):
             return "drained"
+        if wait := pace.wait_for(job.lane, tally.taken - before, most):
+            # The lane's flag is held meanwhile: what comes asks for no job.
+            await asyncio.sleep(wait)
     if await service.ledgers.go_on(job.lane):
         service.wake(_wake(job.lane), job.traceparent)
         return "goes-on"

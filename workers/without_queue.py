@@ -16,6 +16,7 @@ from service.domain.jobs import DrainLane
 from service.store.ledger import lanes
 from service.usecases.service import Directory, Service
 from workers.drain import drain_lane
+from workers.pace import Pace
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +54,6 @@ async def _sweep_all(directory: Directory, stop: asyncio.Event) -> None:
 
 
 async def _drain(directory: Directory, service: Service, wake: bytes, stop: asyncio.Event) -> None:
-    ctx = {"directory": directory, "stopping": stop}
+    ctx = {"directory": directory, "stopping": stop, "pace": Pace(lambda: False)}
     jobs = (DrainLane(lane, None) for lane in lanes(service.sid, wake))
     await asyncio.gather(*(drain_lane(ctx, msgspec.to_builtins(job)) for job in jobs))

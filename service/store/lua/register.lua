@@ -72,7 +72,7 @@ if own and own.type == kind and own.channels == channels and own.device == devic
     put('r', fp, own)
     wake = commit(events_max)
   end
-  return { outcome, encode(own), c and encode(c) or '', wake, 0 }
+  return { outcome, own.raw, c and c.raw or '', wake, 0 }
 end
 
 -- Whatever this registration displaces. ----------------------------------------------------------------------------
@@ -200,4 +200,5 @@ if notify == PENDING then mark('n', fp) end
 tell('registered', channels, fp, new, nil, former)
 if notify == APPLIED then tell('applied', NOTIFY, fp, new) end
 
-return { 'accepted', encode(new), c and encode(c) or '', commit(events_max), displaced }
+local wake = commit(events_max)
+return { 'accepted', new.raw, c and c.raw or '', wake, displaced }

@@ -14,9 +14,13 @@ local key, settled = A .. ':' .. lane, 0
 external = external == '1'
 local done, due = {}, {}
 
+local ids = {}
+for n = 5, #ARGV, 5 do ids[#ids + 1] = ARGV[n] end
+local scores = #ids > 0 and redis.call('ZMSCORE', key, unpack(ids)) or {}
+
 for n = 5, #ARGV, 5 do
   local id, seen, outcome, delay, why = unpack(ARGV, n, n + 4)
-  local score = redis.call('ZSCORE', key, id)
+  local score = scores[n / 5]
   local r = get('r', id)
   local holds = score and tonumber(score) == tonumber(token)
   if r and holds and r.version == tonumber(seen) then
@@ -58,5 +62,5 @@ end
 redis.call('EXISTS', key)
 commit(events_max)
 for _, entry in ipairs(due) do redis.call('ZADD', key, entry[2], entry[1]) end
-for _, id in ipairs(done) do redis.call('ZREM', key, id) end
+if #done > 0 then redis.call('ZREM', key, unpack(done)) end
 return settled

@@ -12,12 +12,12 @@ for _, ledger in ipairs({ 'n', 'h' }) do
     depth = depth + redis.call('ZCARD', A .. ':' .. name)
     if first[2] and tonumber(first[2]) <= NOW_MS then
       lanes[#lanes + 1] = name
-      flags[A .. ':w' .. name] = true
+      flags[#flags + 1] = A .. ':w' .. name
       oldest = math.max(oldest, NOW_MS - tonumber(first[2]))
     end
   end
 end
-touch(flags)
+if #flags > 0 then redis.call('EXISTS', unpack(flags)) end
 for _, name in ipairs(lanes) do
   if redis.call('SET', A .. ':w' .. name, '1', 'NX', 'PX', FLAG_MS) then wake[#wake + 1] = name end
 end

@@ -25,14 +25,16 @@ local turn = redis.call('HINCRBY', A, 'lease', 1) % 4095 + 1
 local token = string.format('%.17g', NOW_MS + lease_ms + turn / 4096)
 redis.call('SET', flag, '1', 'PX', FLAG_MS)
 answer[1] = token
+local leased, stray = {}, {}
 for n, id in ipairs(due) do
   if rows[n] then
-    redis.call('ZADD', key, token, id)
-    answer[#answer + 1] = id
-    answer[#answer + 1] = rows[n]
+    leased[#leased + 1], leased[#leased + 2] = token, id
+    answer[#answer + 1], answer[#answer + 2] = id, rows[n]
+  else
+    stray[#stray + 1] = id
   end
 end
-for n, id in ipairs(due) do
-  if not rows[n] then redis.call('ZREM', key, id) end
-end
+-- In this order: a lane that loses its last entry is no key any more.
+if #leased > 0 then redis.call('ZADD', key, unpack(leased)) end
+if #stray > 0 then redis.call('ZREM', key, unpack(stray)) end
 return answer

@@ -16,6 +16,7 @@ from service.domain.record import Channel, Record, State
 from service.store.registrations import Outcome
 from service.usecases.registering import Request, register
 from workers.drain import drain_lane
+from workers.pace import Pace
 
 SERVICE = "IS" + "1" * 32
 
@@ -88,7 +89,7 @@ class Bench:
 
     async def drain(self, lane: Lane, traceparent: str | None = None) -> None:
         """Run the job for a lane, as arq does."""
-        ctx = {"directory": self.running.directory, "stopping": self.stopping}
+        ctx = {"directory": self.running.directory, "stopping": self.stopping, "pace": Pace(lambda: False)}
         await drain_lane(ctx, msgspec.to_builtins(DrainLane(lane, traceparent)))
 
     async def drain_all(self) -> None:

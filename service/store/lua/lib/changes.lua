@@ -21,13 +21,14 @@ local function forget_pointer(id, kind, target)
   if kind and get('p', id .. kind) == target then put('p', id .. kind, nil) end
 end
 
+local NAMES = { 'notify', 'chat', 'notify,chat' }
+
 local function tell(kind, channels, id, r, reason, other)
-  local chat, notify = has(channels, CHAT), has(channels, NOTIFY)
-  local event = { 't', kind, 'c', notify and (chat and 'notify,chat' or 'notify') or 'chat', 'f', id,
-    'g', string.format('%.0f', r.generation), 's', r.nonce, 'u', r.owner }
+  local event = { 't', kind, 'c', NAMES[channels], 'f', id, 'g', string.format('%.0f', r.generation), 's', r.nonce, 'u',
+    r.owner }
   if reason then event[#event + 1] = 'r'; event[#event + 1] = reason end
   if other and other ~= r.owner then event[#event + 1] = 'o'; event[#event + 1] = other end
-  emit(unpack(event))
+  events[#events + 1] = event
 end
 
 -- A removed registration whose every channel has ended goes.

@@ -10,7 +10,8 @@ local NONE, PENDING, APPLIED, FAILED, UNKNOWN = 0, 1, 2, 3, 4
 local KIND = { [1] = 'a', [2] = 'g', [3] = 'g' }
 
 local function decode(raw)
-  local r, layout, la, lb, lc, at = {}, nil, nil, nil, nil, nil
+  -- `raw` stays what the store holds, whatever becomes of the fields: it is what scripts answer.
+  local r, layout, la, lb, lc, at = { raw = raw }, nil, nil, nil, nil, nil
   layout, r.type, r.channels, r.notify, r.chat, r.attempts, r.owner, r.device, r.link, r.session, r.version,
     r.generation, r.nonce, r.created, r.updated, r.seen, la, lb, lc, at = struct.unpack(HEADER, raw)
   if layout ~= LAYOUT then error({ err = 'LAYOUT a record has a layout that is not known here' }) end

@@ -12,7 +12,7 @@ local NOW, NOW_MS = tonumber(clock[1]), tonumber(clock[1]) * 1000 + math.floor(t
 -- Chat bindings), p pointers (from a device or endpoint, and its kind).
 local RECORDS = { r = true, k = true }
 local cache = { r = {}, k = {}, i = {}, c = {}, p = {} }
-local changed, marks, events, letters, revived = {}, {}, {}, {}, {}
+local rows, changed, marks, events, letters, revived = {}, {}, {}, {}, {}, {}
 local version = nil
 
 local function bucket(space, id) return A .. ':' .. space .. id:sub(1, 2) end
@@ -28,8 +28,12 @@ local function get(space, id)
 end
 
 local function put(space, id, value)
+  local name = space .. id
   cache[space][id] = value or false
-  changed[space .. id] = true
+  if not changed[name] then
+    changed[name] = true
+    rows[#rows + 1] = { space, id, bucket(space, id) }
+  end
 end
 
 -- Versions come from one counter and never restart: the anchor is made with the time in microseconds, so not even the
@@ -45,38 +49,31 @@ local function next_version()
 end
 
 local function mark(ledger, id) marks[#marks + 1] = { ledger, id } end
-local function emit(...) events[#events + 1] = { ... } end
 -- Dead letters are named by the ledger and the record's key.
 local function bury(ledger, id, why) letters[#letters + 1] = { ledger .. id, struct.pack('<I4', NOW) .. why } end
 local function undead(ledger, id) revived[#revived + 1] = ledger .. id end
 
-local function touch(keys)
-  local list = {}
-  for key in pairs(keys) do list[#list + 1] = key end
-  if #list > 0 then redis.call('EXISTS', unpack(list)) end
-end
-
 -- Rows are written before any is deleted: what empties a key does so last, and nothing meets a missing one half-way.
+-- A bitmap for each space of records knows the buckets that are not empty.
 local function write_rows()
   local gone, filled = {}, {}
-  for name in pairs(changed) do
-    local space, id = name:sub(1, 1), name:sub(2)
-    if RECORDS[space] then
-      local key = bucket(space, id)
-      filled[key] = filled[key] or redis.call('HLEN', key)
-    end
+  for _, row in ipairs(rows) do
+    local space, key = row[1], row[3]
+    if not cache[space][row[2]] and RECORDS[space] then filled[key] = filled[key] or redis.call('HLEN', key) end
   end
-  for name in pairs(changed) do
-    local space, id = name:sub(1, 1), name:sub(2)
-    local value, key = cache[space][id], bucket(space, id)
+  for _, row in ipairs(rows) do
+    local space, id, key = row[1], row[2], row[3]
+    local value = cache[space][id]
     if not value then
-      gone[#gone + 1] = { space, id, key }
-    else
-      local new = redis.call('HSET', key, id, RECORDS[space] and encode(value) or value)
-      if new == 1 and RECORDS[space] then
-        filled[key] = filled[key] + 1
+      gone[#gone + 1] = row
+    elseif RECORDS[space] then
+      value.raw = encode(value)
+      if redis.call('HSET', key, id, value.raw) == 1 then
+        if filled[key] then filled[key] = filled[key] + 1 end
         redis.call('SETBIT', A .. ':' .. space, id:byte(1) * 256 + id:byte(2), 1)
       end
+    else
+      redis.call('HSET', key, id, value)
     end
   end
   for _, row in ipairs(gone) do
@@ -90,22 +87,25 @@ end
 
 -- Writes everything and answers the lanes to wake, two bytes each: the ledger's letter and the lane's number.
 local function commit(events_max)
-  local keys = { [A] = true, [A .. ':e'] = true, [A .. ':r'] = true, [A .. ':k'] = true, [A .. ':dead'] = true }
+  local keys, named = { A, A .. ':e', A .. ':r', A .. ':k', A .. ':dead' }, {}
   for _, m in ipairs(marks) do
-    m.lane = m[1] .. (m[2]:byte(3) % LANES)
-    keys[A .. ':' .. m.lane] = true
-    keys[A .. ':w' .. m.lane] = true
+    local lane = m[1] .. (m[2]:byte(3) % LANES)
+    m[3], m[4] = lane, A .. ':w' .. lane
+    if not named[lane] then
+      named[lane] = true
+      keys[#keys + 1], keys[#keys + 2] = A .. ':' .. lane, m[4]
+    end
   end
-  touch(keys)
+  redis.call('EXISTS', unpack(keys))
   write_rows()
   if version then redis.call('HSET', A, 'version', string.format('%.0f', version)) end
-  for _, letter in ipairs(letters) do redis.call('HSET', A .. ':dead', letter[1], letter[2]) end
-  for _, name in ipairs(revived) do redis.call('HDEL', A .. ':dead', name) end
+  for _, letter in ipairs(letters) do redis.call('HSET', keys[5], letter[1], letter[2]) end
+  for _, name in ipairs(revived) do redis.call('HDEL', keys[5], name) end
   local wake = {}
   for _, m in ipairs(marks) do
-    redis.call('ZADD', A .. ':' .. m.lane, NOW_MS, m[2])
-    if redis.call('SET', A .. ':w' .. m.lane, '1', 'NX', 'PX', FLAG_MS) then wake[#wake + 1] = m.lane end
+    redis.call('ZADD', A .. ':' .. m[3], NOW_MS, m[2])
+    if redis.call('SET', m[4], '1', 'NX', 'PX', FLAG_MS) then wake[#wake + 1] = m[3] end
   end
-  for _, e in ipairs(events) do redis.call('XADD', A .. ':e', 'MAXLEN', '~', events_max, '*', unpack(e)) end
+  for _, e in ipairs(events) do redis.call('XADD', keys[2], 'MAXLEN', '~', events_max, '*', unpack(e)) end
   return table.concat(wake)
 end
