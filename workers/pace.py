@@ -19,6 +19,8 @@ _COMPANY = 2.0
 
 _WEIGHT = 0.2
 _FORGOTTEN = 1.0
+# Two that happen to come together are no load: no gap counts as shorter.
+_MOMENT = 0.005
 
 
 class Pace:
@@ -38,7 +40,7 @@ class Pace:
         if now - before > _FORGOTTEN:
             rate = 0.0
         else:
-            rate += _WEIGHT * (taken / max(now - before, 0.001) - rate)
+            rate += _WEIGHT * (taken / max(now - before, _MOMENT) - rate)
         self._seen[lane] = now, rate
         gathers = taken < most and rate * GATHER_SECONDS >= _COMPANY
         return GATHER_SECONDS if gathers and self._has_room() else 0.0

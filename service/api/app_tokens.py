@@ -7,11 +7,11 @@ before, and PyJWT took a fifth of the API's time for a new registration. A test 
 from __future__ import annotations
 
 import binascii
+import hashlib
 import hmac
 import re
 import time
 from collections import OrderedDict
-from hashlib import blake2b
 from typing import TypeGuard
 
 import msgspec
@@ -66,7 +66,8 @@ class AppTokens:
     """Checks apps' tokens against secrets, either of which may have signed them. ``max_ttl`` is in seconds."""
 
     def __init__(self, secrets: tuple[str, ...], max_ttl: int) -> None:
-        self._secrets = [secret.encode() for secret in secrets]
+        # Begun once and copied: half the time of beginning anew.
+        self._begun = [hmac.new(secret.encode(), digestmod=hashlib.sha256) for secret in secrets]
         self._max_ttl = max_ttl
         # An app comes with the same token for an hour: at every start, until the next login.
         self._verified: OrderedDict[bytes, tuple[App, float]] = OrderedDict()
@@ -77,7 +78,7 @@ class AppTokens:
         Raises:
             Unauthenticated: it does not hold, or it lives longer than it may.
         """
-        digest = blake2b(token.encode(), digest_size=32).digest()
+        digest = hashlib.blake2b(token.encode(), digest_size=32).digest()
         remembered = self._verified.get(digest)
         if remembered is not None:
             app, expires = remembered
@@ -100,7 +101,7 @@ class AppTokens:
                 raise Unauthenticated
             signed = token[: parts.end(2)].encode()
             # Every secret is tried, so that time does not tell which one holds.
-            holds = [hmac.compare_digest(hmac.digest(s, signed, "sha256"), signature) for s in self._secrets]
+            holds = [hmac.compare_digest(_mac(begun, signed), signature) for begun in self._begun]
             if not any(holds):
                 raise Unauthenticated
             return _read_claims(_decode(parts[2]))
@@ -133,6 +134,12 @@ class AppTokens:
             audience=tuple(a for a in audiences if isinstance(a, str)),
         )
         return app, float(expires)
+
+
+def _mac(begun: hmac.HMAC, message: bytes) -> bytes:
+    mac = begun.copy()
+    mac.update(message)
+    return mac.digest()
 
 
 def _decode(segment: str) -> bytes:

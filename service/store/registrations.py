@@ -125,7 +125,7 @@ class Registrations:
 
     def _chat(self, wanted: Wanted, owner: bytes, nonce: bytes) -> tuple[bytes, ...]:
         endpoint = wanted.extras.endpoint
-        if endpoint is None or not wanted.channels & Channel.CHAT:
+        if endpoint is None or Channel.CHAT not in wanted.channels:
             return NO_LINK, NO_DEVICE, b"", b"", nonce
         attributes = Attributes(
             identity=wanted.attributes.identity,

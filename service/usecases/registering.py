@@ -54,7 +54,7 @@ def wanted(service: Service, request: Request) -> Wanted:
     check_form(request.kind, address)
     if request.credential_sid is not None and not is_sid("CR", request.credential_sid):
         raise InvalidInput("credential_sid", "must be CR followed by 32 hex digits")
-    chat = bool(request.channels & Channel.CHAT)
+    chat = Channel.CHAT in request.channels
     if chat and not request.kind.push:
         raise InvalidInput("channels", "chat is for apn, fcm and gcm only")
     endpoint = request.endpoint

@@ -8,7 +8,7 @@ from tests.benchmarks.draining import Draining
 from tests.benchmarks.growth import Growth
 from tests.benchmarks.latency import Latencies
 from tests.benchmarks.measuring import Spread, spread
-from tests.benchmarks.rounds import DJANGO, ENQUEUE, LOOKUP, NEW, NEW_EVERYSEC, UNCHANGED, UNCHANGED_KNOWN, Rounds
+from tests.benchmarks.rounds import DJANGO, ENQUEUE, LOOKUP, NEW, NEW_EVERYSEC, UNCHANGED_KNOWN, Rounds
 from tests.benchmarks.scale import Scale
 
 
@@ -52,7 +52,6 @@ def rows(figures: Figures) -> list[Row]:
 def _of_rounds(rounds: Rounds) -> list[Row]:
     return [
         _least("unchanged registration, to hello", 0.75, rounds.to_floor(UNCHANGED_KNOWN)),
-        _least("unchanged registration with a new token, to hello", 0.75, rounds.to_floor(UNCHANGED)),
         _least("new registration, to hello", 0.55, rounds.to_floor(NEW)),
         _least("new registration, to a redis-py pool with enqueue_job", 3, rounds.ratio(NEW, ENQUEUE)),
         _least("lookup of one identity with 3 bindings, to hello", 0.6, rounds.to_floor(LOOKUP)),

@@ -38,15 +38,17 @@ class ChannelName(Enum):
     CHAT = "chat"
 
 
+_FLAGS = {
+    frozenset({ChannelName.NOTIFY}): Channel.NOTIFY,
+    frozenset({ChannelName.CHAT}): Channel.CHAT,
+    frozenset(ChannelName): Channel.NOTIFY | Channel.CHAT,
+}
 Channels = Annotated[tuple[ChannelName, ...], Meta(min_length=1, max_length=2)]
 
 
 def channel_flags(names: tuple[ChannelName, ...]) -> Channel:
     """The channels of a list of names."""
-    flags = Channel(0)
-    for name in names:
-        flags |= Channel[name.name]
-    return flags
+    return _FLAGS[frozenset(names)]
 
 
 class ChatBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

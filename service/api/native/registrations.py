@@ -98,7 +98,7 @@ def _request(request: NativeRequest, body: RegistrationBody, service: Service) -
     if identity is None:
         raise InvalidInput("identity", "is required of a server")
     channels, chat = channel_flags(body.channels), body.chat
-    if chat is not None and not channels & Channel.CHAT:
+    if chat is not None and Channel.CHAT not in channels:
         raise InvalidInput("chat", "needs the chat channel")
     return registering.Request(
         identity=identity,

@@ -2,7 +2,7 @@
 
 The request checks the same token, decodes the same body and runs the same script, over redis-py's pool instead of one
 auto-pipelined connection; then it enqueues a job and answers. The script settles at once, so that the job, which plain
-arq runs beside, has only one HSET to do: it all costs less than what a registration owes.
+arq runs beside, has only to look and to write one field: it all costs less than what a registration owes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A peer: arq as it comes, one job per registration. ``python -m tests.benchmarks.peers.plain_worker redis-url queue``.
 
 Tuned for throughput where arq lets itself be tuned: it polls all the time, reads far into the queue, runs many jobs at
-once, keeps no results and packs jobs with msgpack. Each job writes its registration with one HSET.
+once, keeps no results and packs jobs with msgpack. Each job looks at what is applied, and writes its registration.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ def redis_settings(url: str) -> RedisSettings:
 
 
 async def register(ctx: dict[str, Any], identity: str, kind: str, address: str, device_id: str | None) -> None:
-    """The job: one registration, applied."""
-    await ctx["redis"].hset(APPLIED, address, msgspec.msgpack.encode((identity, kind, device_id)))
+    """The job: one registration, applied, if it is not already: jobs may be repeated."""
+    applied = msgspec.msgpack.encode((identity, kind, device_id))
+    if await ctx["redis"].hget(APPLIED, address) != applied:
+        await ctx["redis"].hset(APPLIED, address, applied)
 
 
 def main(url: str, queue: str) -> None:

@@ -87,9 +87,10 @@ class Bench:
         """The Notify lane of an address."""
         return Lane(SERVICE, Ledger.NOTIFY, self.service.fingerprints.address(address)[2] % LANES)
 
-    async def drain(self, lane: Lane, traceparent: str | None = None) -> None:
+    async def drain(self, lane: Lane, traceparent: str | None = None, *, pace: Pace | None = None) -> None:
         """Run the job for a lane, as arq does."""
-        ctx = {"directory": self.running.directory, "stopping": self.stopping, "pace": Pace(lambda: False)}
+        pace = pace or Pace(lambda: False)
+        ctx = {"directory": self.running.directory, "stopping": self.stopping, "pace": pace}
         await drain_lane(ctx, msgspec.to_builtins(DrainLane(lane, traceparent)))
 
     async def drain_all(self) -> None:

@@ -70,7 +70,9 @@ local function write_rows()
       value.raw = encode(value)
       if redis.call('HSET', key, id, value.raw) == 1 then
         if filled[key] then filled[key] = filled[key] + 1 end
-        redis.call('SETBIT', A .. ':' .. space, id:byte(1) * 256 + id:byte(2), 1)
+        local bit_ = id:byte(1) * 256 + id:byte(2)
+        -- Nearly always set already, and a read is not written to the append-only file.
+        if redis.call('GETBIT', A .. ':' .. space, bit_) == 0 then redis.call('SETBIT', A .. ':' .. space, bit_, 1) end
       end
     else
       redis.call('HSET', key, id, value)
