@@ -8,8 +8,8 @@ from urllib.parse import quote
 import msgspec
 
 from tests.faults.client import Answer, Connection, Lost
-from tests.faults.deployment import JSON, SERVICE
 from tests.faults.history import CHAT, NOTIFY, History, Listing, Lookup, Outcome, Write
+from tests.faults.running import JSON, SERVICE
 
 BINDINGS = f"/v1/Services/{SERVICE}/Bindings"
 _REASONS = {400: "cap-reached", 404: "not-found"}

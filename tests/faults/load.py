@@ -8,8 +8,8 @@ from typing import Self
 import msgspec
 
 from tests.faults.checker import Violation
-from tests.faults.deployment import JSON, SERVICE, Running
 from tests.faults.history import CHAT, NOTIFY, History
+from tests.faults.running import JSON, SERVICE, Running
 from tests.faults.user import CROWD, User
 
 

@@ -7,6 +7,27 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Footprint(NamedTuple):
+    """What a process holds: resident memory in MB, and file descriptors."""
+
+    resident: float
+    descriptors: int
+
+
+def footprint(pid: int) -> Footprint:
+    """What the process of this id holds now.
+
+    Raises:
+        OSError: there is none.
+    """
+    process = Path(f"/proc/{pid}")
+    found = re.search(r"VmRSS:\s+(\d+) kB", (process / "status").read_text())
+    if found is None:
+        raise ProcessLookupError("it has ended, and nobody has taken note yet")
+    return Footprint(int(found[1]) / 1024, len(list((process / "fd").iterdir())))
 
 
 class Process:
@@ -96,13 +117,6 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
 
-    def resident(self) -> float:
-        """Its resident memory in MB."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) / 1024
-
-    def descriptors(self) -> int:
-        """How many file descriptors it holds."""
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+    def footprint(self) -> Footprint:
+        """What it holds now."""
+        return footprint(self.pid)

@@ -14,9 +14,10 @@ from typing import TypeAlias, TypeVar
 import uvloop
 
 from tests.faults.checker import Violation, check
-from tests.faults.deployment import Running
+from tests.faults.footprints import Footprints
 from tests.faults.history import Outcome
 from tests.faults.load import Load, Plan
+from tests.faults.running import Running
 
 R = TypeVar("R", bound=Running)
 Fault: TypeAlias = Callable[[R, random.Random], Awaitable[None]]
@@ -53,9 +54,10 @@ def prove(
 
 async def _prove(deployment: R, fault: Fault[R], times: int, plan: Plan, rest: tuple[float, float], drawn: int) -> None:
     await deployment.ready()
+    held = Footprints(deployment)
     load = Load(deployment, drawn, plan)
     try:
-        await _strike(deployment, load, fault, times, rest, drawn)
+        await _strike(deployment, load, fault, times, rest, drawn, held)
         seconds = await deployment.converged()
         unapplied = await load.look_at_everything()
     finally:
@@ -69,20 +71,30 @@ async def _prove(deployment: R, fault: Fault[R], times: int, plan: Plan, rest: t
         print(f"unknown {count} times: {why[:160]}")  # noqa: T201  # for the report
     if violations:
         raise Broken(violations)
-    assert deployment.dead_letters() == 0
     assert outcomes["done"] > 100
+    assert deployment.dead_letters() == 0
     deployment.check()
+    for name, now in (await held.flat()).items():
+        print(f"{name}: {held.idle[name]} idle, {held.warm[name]} warm, {now} in the end")  # noqa: T201  # for the report
 
 
 async def _strike(
-    deployment: R, load: Load, fault: Fault[R], times: int, rest: tuple[float, float], drawn: int
+    deployment: R,
+    load: Load,
+    fault: Fault[R],
+    times: int,
+    rest: tuple[float, float],
+    drawn: int,
+    held: Footprints,
 ) -> None:
     dice = random.Random(drawn)  # noqa: S311  # repeatable, not secret
     async with load:
-        for _ in range(times):
+        for n in range(times):
             await asyncio.sleep(dice.uniform(*rest))
             load.check_alive()
             await fault(deployment, dice)
+            if n <= times // 3:
+                held.take_warm()
         await deployment.ready()
         # What comes back must also be seen to work.
         await asyncio.sleep(0.3)

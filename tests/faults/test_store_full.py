@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from tests.faults.client import Connection
-from tests.faults.deployment import JSON, Deployment, until
+from tests.faults.deployment import Deployment
 from tests.faults.proving import prove
+from tests.faults.running import JSON, until
 
 pytestmark = pytest.mark.slow
 

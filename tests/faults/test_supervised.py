@@ -15,8 +15,8 @@ import redis
 
 from service.cli import socket_path
 from tests.e2e.up.conftest import Up
-from tests.faults.deployment import SETTINGS, Running, until
 from tests.faults.proving import prove
+from tests.faults.running import SETTINGS, Running, until
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +37,10 @@ class Supervised(Running):
         with redis.Redis(unix_socket_path=self._socket, socket_timeout=5) as client:
             answer: object = client.execute_command(*words)
             return answer
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by what they are called."""
+        return {**self.up.children(), "supervisor": self.up.process.pid}
 
     def check(self) -> None:
         """Raise AssertionError if the supervisor does not run."""

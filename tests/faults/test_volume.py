@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import NamedTuple
 
 import msgspec
 import pytest
 import uvloop
 
 from tests.faults.client import Connection
-from tests.faults.deployment import JSON, SERVICE, Deployment, app_headers
+from tests.faults.deployment import Deployment
+from tests.faults.process import Footprint
+from tests.faults.running import JSON, SERVICE, app_headers
 
 pytestmark = pytest.mark.slow
 
@@ -20,21 +21,6 @@ TOLERANCE = 6.0
 """MB by which a process may differ after twice as many devices: what an allocator does, not what a leak does."""
 
 _LOOKUP = 1000
-
-
-class Measured(NamedTuple):
-    """Resident memory in MB, and file descriptors, of API and worker."""
-
-    api: float
-    worker: float
-    api_descriptors: int
-    worker_descriptors: int
-
-    @classmethod
-    def of(cls, deployment: Deployment) -> Measured:
-        """What they hold now."""
-        api, worker = deployment.api, deployment.worker
-        return cls(api.resident(), worker.resident(), api.descriptors(), worker.descriptors())
 
 
 def identity_of(number: int) -> str:
@@ -68,7 +54,7 @@ async def check_all(connection: Connection, numbers: range) -> None:
             assert [(b["address"], b["state"]) for b in found["bindings"]] == [(f"{number:064x}", "applied")]
 
 
-async def run_volume(deployment: Deployment, count: int) -> tuple[Measured, Measured]:
+async def run_volume(deployment: Deployment, count: int) -> tuple[dict[str, Footprint], dict[str, Footprint]]:
     """Register half, measure, register the rest, measure; answers both measurements."""
     await deployment.ready()
     connections = [deployment.connection() for _ in range(CONNECTIONS)]
@@ -78,7 +64,7 @@ async def run_volume(deployment: Deployment, count: int) -> tuple[Measured, Meas
         await register_all(connections, numbers)
         answered = time.monotonic() - began
         behind = await deployment.converged()
-        measured.append(Measured.of(deployment))
+        measured.append(deployment.footprints())
         rate = len(numbers) / answered
         print(f"\n{len(numbers)} devices, {rate:.0f}/s, all applied {behind:.2f} s later; {measured[-1]}")  # noqa: T201
     await check_all(connections[0], range(count))
@@ -99,10 +85,9 @@ def test_100_000_devices_are_all_applied_and_memory_is_flat(deployment: Deployme
     """No error, nothing missing; after 100,000 devices API and worker hold what they held after 50,000."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         half, full = runner.run(run_volume(deployment, 100_000))
-    assert full.api - half.api < TOLERANCE
-    assert full.worker - half.worker < TOLERANCE
-    assert full.api_descriptors <= half.api_descriptors + 2
-    assert full.worker_descriptors <= half.worker_descriptors + 2
+    for name in ("api", "worker"):
+        assert full[name].resident - half[name].resident < TOLERANCE
+        assert full[name].descriptors <= half[name].descriptors + 2
 
 
 async def seconds_until_applied(deployment: Deployment, count: int) -> list[float]:

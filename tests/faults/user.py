@@ -12,9 +12,9 @@ import msgspec
 
 from tests.faults.caller import BINDINGS, Caller
 from tests.faults.client import Answer
-from tests.faults.deployment import FORM, JSON, app_headers
 from tests.faults.effects import is_push
 from tests.faults.history import CHAT, NOTIFY, Delete, Logout, Register, TurnOff
+from tests.faults.running import FORM, JSON, app_headers
 
 if TYPE_CHECKING:
     from tests.faults.load import Load

@@ -1,0 +1,55 @@
+"""Whether processes hold at the end what they held at the beginning: memory and file descriptors stay flat."""
+
+from __future__ import annotations
+
+import contextlib
+
+from tests.faults.process import Footprint
+from tests.faults.running import Running, until
+
+DESCRIPTORS = 20
+"""By how many the end may differ from the idle beginning: a worker keeps a connection to the queue for each job that it
+has ever run at the same time, sixteen at most, and Valkey has their other ends; some may just be being replaced."""
+
+GROWTH = 8.0
+"""MB by which a process may have grown since it was warm; one or two were seen."""
+
+
+class Footprints:
+    """What each process of a deployment held, idle before the load and warm in the middle of it.
+
+    A process that was started again since is measured by what its predecessor held.
+    """
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+        self.idle = running.footprints()
+        self.warm = dict(self.idle)
+
+    def take_warm(self) -> None:
+        """Note what they hold now, under load, as what is to stay."""
+        for name, now in self._running.footprints().items():
+            known = self.warm.get(name, now)
+            self.warm[name] = Footprint(max(known.resident, now.resident), max(known.descriptors, now.descriptors))
+
+    async def flat(self) -> dict[str, Footprint]:
+        """Return once the descriptors of the load are closed; answers what is held then.
+
+        Raises:
+            AssertionError: some are not, a process is missing, or one has grown.
+        """
+        with contextlib.suppress(TimeoutError):
+            await until(lambda: not self._open(), "file descriptors are closed again", 10.0)
+        assert not self._open(), f"file descriptors were not closed again: {self.idle} then, now {self._open()}"
+        now = self._running.footprints()
+        assert now.keys() >= self.idle.keys(), f"there is no {self.idle.keys() - now.keys()} any more"
+        for name, held in now.items():
+            grown = held.resident - self.warm[name].resident
+            assert grown < GROWTH, f"the {name} has grown by {grown:.1f} MB: {self.warm[name]}, {held}"
+        return now
+
+    def _open(self) -> dict[str, Footprint]:
+        now = self._running.footprints()
+        return {
+            name: held for name, held in now.items() if held.descriptors > self.idle[name].descriptors + DESCRIPTORS
+        }
