@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 from arq.connections import ArqRedis
-from arq.cron import CronJob
 from arq.worker import Function, Worker
 from msgspec import msgpack
 from redis.exceptions import RedisError
@@ -36,7 +35,7 @@ class _StopAsked(Exception):
 
 
 class BellWorker(Worker):
-    """Runs ``functions`` and ``cron_jobs`` off the queue until ``stop()``.
+    """Runs ``functions`` off the queue until ``stop()``.
 
     ``ctx["stopping"]`` is an event that is set when jobs should come to an end. Jobs that are cancelled stay queued.
     """
@@ -45,7 +44,6 @@ class BellWorker(Worker):
         self,
         queue: ArqRedis,
         functions: Sequence[Function],
-        cron_jobs: Sequence[CronJob],
         *,
         job_seconds: float,
         ctx: dict[str, Any],
@@ -54,7 +52,6 @@ class BellWorker(Worker):
         super().__init__(
             functions,
             queue_name=QUEUE,
-            cron_jobs=cron_jobs,
             redis_pool=queue,
             handle_signals=False,
             max_jobs=_MAX_JOBS,

@@ -7,7 +7,6 @@ import random
 import time
 
 import structlog
-from arq.cron import cron
 from arq.worker import func
 from redis.exceptions import RedisError
 
@@ -15,15 +14,15 @@ from service.bootstrap import Runtime, runtime
 from service.domain.errors import BinderyError
 from service.settings import Settings
 from service.store.section import StoreRefused
+from service.usecases.service import Directory
 from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue
 from workers.drain import JOB_SECONDS, drain_lane
 from workers.settling import HAND_BACK_SECONDS
-from workers.sweep import EVERY_SECONDS, sweep
+from workers.sweep import keep_sweeping
 from workers.without_queue import without_queue
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 0.5
-_SWEEP_SECONDS = 10
 _SETTLED_SECONDS = 1.0
 _END_OF_LOOP = 1.0
 
@@ -44,7 +43,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             worker = _worker(running)
             began = time.monotonic()
             try:
-                await _serve(worker, stop, settings.shutdown_grace)
+                await _serve(worker, running.directory, stop, settings.shutdown_grace)
             except (RedisError, OSError) as error:
                 # A full Redis lets a worker start, and fails it at its first write.
                 if worker.started and time.monotonic() - began > _SETTLED_SECONDS:
@@ -75,8 +74,9 @@ async def _open(running: Runtime, stop: asyncio.Event) -> None:
             return
 
 
-async def _serve(worker: BellWorker, stop: asyncio.Event, grace: float) -> None:
+async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, grace: float) -> None:
     serving, stopped = asyncio.ensure_future(worker.serve()), asyncio.ensure_future(stop.wait())
+    sweeping = asyncio.ensure_future(keep_sweeping(directory))
     try:
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         worker.stop()
@@ -84,8 +84,9 @@ async def _serve(worker: BellWorker, stop: asyncio.Event, grace: float) -> None:
         await asyncio.wait({serving}, timeout=min(_END_OF_LOOP, grace / 4))
     finally:
         stopped.cancel()
+        sweeping.cancel()
         serving.cancel()
-        await asyncio.wait({serving})
+        await asyncio.wait({serving, sweeping})
         # Within the grace: cancelled jobs hand their leases back, and that takes time too.
         await worker.finish(max(0.0, grace - HAND_BACK_SECONDS - 2 * _END_OF_LOOP))
     if not serving.cancelled():
@@ -97,15 +98,6 @@ def _worker(running: Runtime) -> BellWorker:
     return BellWorker(
         open_queue(settings.queue_url, timeout=settings.redis_timeout + LISTEN_SECONDS),
         [func(drain_lane, name="drain_lane")],
-        [
-            cron(
-                sweep,
-                name="sweep",
-                second=set(range(0, 60, EVERY_SECONDS)),
-                run_at_startup=True,
-                timeout=_SWEEP_SECONDS,
-            )
-        ],
         job_seconds=JOB_SECONDS,
         ctx={"directory": running.directory},
     )

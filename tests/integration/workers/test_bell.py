@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 from arq.constants import in_progress_key_prefix
-from arq.cron import cron
 from arq.typing import WorkerCoroutine
 from arq.worker import func
 
@@ -31,13 +30,9 @@ def hire(valkey: ValkeyServer) -> Hire:
 
     @asynccontextmanager
     async def working(job: WorkerCoroutine) -> AsyncIterator[BellWorker]:
-        async def tick(ctx: dict[str, Any]) -> None:
-            await job(ctx, "tick")
-
         worker = BellWorker(
             open_queue(valkey.url, timeout=2),
             [func(job, name="drain_lane")],
-            [cron(tick, name="tick", second=set(range(60)))],
             job_seconds=20,
             ctx={},
         )
@@ -53,24 +48,16 @@ def hire(valkey: ValkeyServer) -> Hire:
 
 
 class Done:
-    """Counts the jobs that were done, cron's apart."""
+    """Counts the jobs that were done."""
 
     def __init__(self) -> None:
         self.jobs: list[Any] = []
-        self.ticks = 0
-
-    def note(self, raw: Any) -> None:
-        """A job has been run."""
-        if raw == "tick":
-            self.ticks += 1
-        else:
-            self.jobs.append(raw)
 
     def job(self) -> WorkerCoroutine:
         """As arq wants it: a coroutine function."""
 
         async def job(ctx: dict[str, Any], raw: Any) -> None:  # noqa: ARG001  # arq's signature
-            self.note(raw)
+            self.jobs.append(raw)
 
         return job
 
@@ -142,30 +129,21 @@ async def test_a_job_behind_stale_rings_is_run(bench: Bench, valkey: ValkeyServe
             await eventually(lambda n=n: _is(len(done.jobs) > n))  # type: ignore[misc]
 
 
-async def test_cron_jobs_run_while_the_bell_is_silent(hire: Hire) -> None:
-    """An idle worker still keeps the times."""
-    done = Done()
-    async with hire(done.job()):
-        await eventually(lambda: _is(done.ticks >= 2))
-
-
 async def test_a_cancelled_job_stays_on_the_queue(bench: Bench, valkey: ValkeyServer, hire: Hire) -> None:
     """The next worker begins it at once: it is not marked as in progress."""
     begun = asyncio.Event()
 
     async def stuck(ctx: dict[str, Any], raw: Any) -> None:  # noqa: ARG001  # arq's signature
-        if raw != "tick":
-            begun.set()
-            await asyncio.Event().wait()
+        begun.set()
+        await asyncio.Event().wait()
 
     wake(bench)
     async with hire(stuck):
         await begun.wait()
     jobs = valkey.call("ZRANGEBYSCORE", QUEUE, 0, "+inf")
     assert isinstance(jobs, list)
-    drains = [job for job in jobs if b":" not in job]
-    assert len(drains) == 1
-    assert valkey.call("EXISTS", in_progress_key_prefix.encode() + drains[0]) == 0
+    assert len(jobs) == 1
+    assert valkey.call("EXISTS", in_progress_key_prefix.encode() + jobs[0]) == 0
     done = Done()
     async with hire(done.job()):
         await eventually(lambda: _is(len(done.jobs) == 1))

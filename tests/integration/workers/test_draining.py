@@ -297,14 +297,14 @@ async def test_a_job_that_breaks_ends_without_a_word_of_what_it_broke_at(
 
 
 async def test_a_sweep_that_breaks_ends_without_a_word_either(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other job that arq runs for us."""
+    """What runs beside the jobs, and says as little."""
 
     async def broken(_: object) -> None:
         raise ValueError(SECRET)
 
     monkeypatch.setattr("service.store.ledger.Ledgers.sweep", broken)
     with structlog.testing.capture_logs() as lines:
-        await sweep({"directory": bench.running.directory})
+        await sweep(bench.running.directory)
     assert [line["event"] for line in lines] == ["sweep_broke"]
     assert SECRET not in render_exception(None, "error", lines[0])["exception"]
 
