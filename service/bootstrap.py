@@ -70,7 +70,7 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
             section,
             cap=CAP,
             replace_oldest=config.cap_policy == "replace-oldest",
-            fence_seconds=settings.jwt_max_ttl + CLOCK_LEEWAY,
+            token_seconds=settings.jwt_max_ttl + CLOCK_LEEWAY,
             events_max=settings.events_max,
         ),
         ledgers=Ledgers(section, events_max=settings.events_max),

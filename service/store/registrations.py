@@ -8,10 +8,10 @@ from enum import Enum
 import msgspec
 
 from service.domain.addresses import BindingType
-from service.domain.errors import BinderyError, CapReached, SessionEnded, TooManyRequests
+from service.domain.errors import BinderyError, CapReached, SessionEnded, TooManyRequests, Unauthenticated
 from service.domain.events import Reason
 from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
-from service.domain.limits import PER_IDENTITY
+from service.domain.limits import CLOCK_LEEWAY, PER_IDENTITY
 from service.domain.record import Attributes, Channel, Extras, Record, encode_blob, pack_address
 from service.store.section import Section
 
@@ -61,16 +61,22 @@ class Target(Enum):
 
 
 class Registrations:
-    """The registrations of one Service."""
+    """The registrations of one Service.
+
+    ``token_seconds`` is the age that an app's token may have at most where its times are checked, their tolerance
+    included.
+    """
 
     def __init__(
-        self, section: Section, *, cap: int, replace_oldest: bool, fence_seconds: int, events_max: int
+        self, section: Section, *, cap: int, replace_oldest: bool, token_seconds: int, events_max: int
     ) -> None:
         self._section = section
         self._fingerprints = section.fingerprints
         self._cap = b"%d" % cap
         self._evict = b"1" if replace_oldest else b"0"
-        self._fence_seconds = b"%d" % fence_seconds
+        self._token_seconds = b"%d" % token_seconds
+        # An issuer whose clock is ahead makes tokens that outlive the logout by as much more.
+        self._fence_seconds = b"%d" % (token_seconds + CLOCK_LEEWAY)
         self._events_max = b"%d" % events_max
 
     async def register(self, wanted: Wanted, *, at_once: Channel = NO_CHANNEL) -> Registered:
@@ -80,6 +86,7 @@ class Registrations:
 
         Raises:
             SessionEnded: a logout covers it (contract 6).
+            Unauthenticated: by the store's clock the token is too old, whatever it was for who has checked it.
             CapReached: the identity is full and the Service's policy is to refuse (contract 5).
             TooManyRequests: hundreds of its Chat bindings still wait for their removal.
         """
@@ -107,11 +114,14 @@ class Registrations:
             self._evict,
             b"%d" % PER_IDENTITY,
             self._events_max,
+            self._token_seconds,
             *self._chat(wanted, owner, nonces[4:]),
         )
         match reply[0]:
             case b"fenced":
                 raise SessionEnded
+            case b"expired":
+                raise Unauthenticated("The token has expired")
             case b"cap":
                 raise CapReached
             case b"busy":

@@ -96,7 +96,7 @@ async def register(
     """Make the request the desired state.
 
     Raises:
-        InvalidInput, SessionEnded, CapReached, StoreUnavailable, StoreFull
+        InvalidInput, Unauthenticated, SessionEnded, CapReached, StoreUnavailable, StoreFull
     """
     done = await service.registrations.register(wanted(service, request))
     service.wake(done.wake, traceparent)

@@ -5,19 +5,21 @@
 -- that decides them is read, decided and written here, in one step.
 --
 -- Answers {outcome, record, Chat record or '', lanes to wake, registrations displaced or evicted}; of a refusal just
--- {'fenced'}, {'cap'}, {'busy'} or {'collision'}.
+-- {'fenced'}, {'expired'}, {'cap'}, {'busy'} or {'collision'}.
 --@include record
 --@include unit
 --@include changes
 --@include fences
 
 local fp, owner, device, session, kind, channels, address, attributes, extras, nonce, iat, keep, at_once, cap, evict,
-  most, events_max = unpack(ARGV, 1, 17)
-local chat_key, endpoint, chat_address, chat_attributes, chat_nonce = unpack(ARGV, 18, 22)
+  most, events_max, oldest = unpack(ARGV, 1, 18)
+local chat_key, endpoint, chat_address, chat_attributes, chat_nonce = unpack(ARGV, 19, 23)
 kind, channels, iat, cap, most = tonumber(kind), tonumber(channels), tonumber(iat), tonumber(cap), tonumber(most)
 keep, at_once, evict = keep == '1', tonumber(at_once), evict == '1'
 local settled = has(at_once, NOTIFY)
 
+-- Who checked the token did so by a clock that may be behind. Fences end by this one, and so do tokens, before them.
+if iat and NOW - iat >= tonumber(oldest) then return { 'expired' } end
 if is_fenced(owner, device, { fp }, session, channels, iat) then return { 'fenced' } end
 
 local r = get('r', fp)

@@ -19,6 +19,9 @@ from service.store.section import Section
 KEY = b"k" * 32
 NOTIFY, CHAT, BOTH = Channel.NOTIFY, Channel.CHAT, Channel.NOTIFY | Channel.CHAT
 
+TOKEN_SECONDS = 3600
+"""The age that an app's token may have at most."""
+
 
 class Desk:
     """One fresh Service."""
@@ -28,7 +31,7 @@ class Desk:
         self.sid = sid or f"IS{secrets.token_hex(16)}"
         self.section = Section(redis, self.sid, KEY)
         self.registrations = Registrations(
-            self.section, cap=cap, replace_oldest=replace_oldest, fence_seconds=3660, events_max=1000
+            self.section, cap=cap, replace_oldest=replace_oldest, token_seconds=TOKEN_SECONDS, events_max=1000
         )
         self.ledgers = Ledgers(self.section, events_max=1000)
         self.reading = Reading(self.section)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from service.domain.errors import SessionEnded
-from tests.integration.store.desk import BOTH, CHAT, NOTIFY, Desk
+from service.domain.errors import SessionEnded, Unauthenticated
+from service.domain.limits import CLOCK_LEEWAY
+from tests.integration.store.desk import BOTH, CHAT, NOTIFY, TOKEN_SECONDS, Desk
 
 
 async def test_a_late_registration_of_a_logged_out_device_is_refused(desk: Desk) -> None:
@@ -145,13 +146,22 @@ async def test_a_logout_of_one_channel_fences_that_channel(desk: Desk) -> None:
 
 
 async def test_fences_live_as_long_as_tokens_may_and_no_longer(desk: Desk) -> None:
-    """A fence's life is the longest token's, and the leeway."""
+    """A fence's life is the longest token's, and what an issuer's clock may be ahead."""
     await desk.logout("alice", session="s1")
     session = desk.section.fingerprints.session(desk.owner("alice"), "s1")
     key = desk.section.anchor + b":fs" + desk.owner("alice") + session
     lifetime = await desk.redis.command("TTL", key, key=desk.section.anchor)
     assert isinstance(lifetime, int)
-    assert 3650 < lifetime <= 3660
+    assert lifetime in (TOKEN_SECONDS + CLOCK_LEEWAY - 1, TOKEN_SECONDS + CLOCK_LEEWAY)
+
+
+async def test_a_token_does_not_outlive_the_fences_against_it(desk: Desk) -> None:
+    """By the store's clock, which fences end by, no token is older than it may be: whoever checks it may be behind."""
+    with pytest.raises(Unauthenticated):
+        await desk.login("alice", "token", iat=await desk.now() - TOKEN_SECONDS)
+    assert await desk.desired("alice") == set()
+    await desk.login("alice", "token", iat=await desk.now() - TOKEN_SECONDS + 10)
+    assert await desk.desired("alice") == {"token"}
 
 
 async def test_sessions_that_differ_are_not_known(desk: Desk) -> None:
