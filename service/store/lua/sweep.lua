@@ -1,16 +1,23 @@
 #!lua flags=allow-oom
 -- Finds lanes with overdue work that nobody has been woken for. This is what makes the job queue disposable.
+--
+-- The store's clock may have been set back, or a failover may have brought one that is behind: what the old clock put off
+-- for longer than anything is ever put off is due now, and a wake flag that outlives its time holds nobody back.
 -- Answers {lanes to wake, entries in the ledgers, milliseconds by which the oldest due entry is late}.
 --@include record
 --@include unit
 
-local wake, depth, oldest, lanes, flags = {}, 0, 0, {}, {}
+local LONGEST_MS = 600000
+local depth, oldest, lanes, flags, astray = 0, 0, {}, {}, {}
 for _, ledger in ipairs({ 'n', 'h' }) do
   for lane = 0, LANES - 1 do
     local name = ledger .. lane
-    local first = redis.call('ZRANGE', A .. ':' .. name, 0, 0, 'WITHSCORES')
-    depth = depth + redis.call('ZCARD', A .. ':' .. name)
-    if first[2] and tonumber(first[2]) <= NOW_MS then
+    local key = A .. ':' .. name
+    local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    local ahead = redis.call('ZRANGEBYSCORE', key, NOW_MS + LONGEST_MS, '+inf', 'LIMIT', 0, 500)
+    depth = depth + redis.call('ZCARD', key)
+    for _, id in ipairs(ahead) do astray[#astray + 1] = { key, id } end
+    if #ahead > 0 or (first[2] and tonumber(first[2]) <= NOW_MS) then
       lanes[#lanes + 1] = name
       flags[#flags + 1] = A .. ':w' .. name
       oldest = math.max(oldest, NOW_MS - tonumber(first[2]))
@@ -18,7 +25,11 @@ for _, ledger in ipairs({ 'n', 'h' }) do
   end
 end
 if #flags > 0 then redis.call('EXISTS', unpack(flags)) end
-for _, name in ipairs(lanes) do
-  if redis.call('SET', A .. ':w' .. name, '1', 'NX', 'PX', FLAG_MS) then wake[#wake + 1] = name end
+for _, entry in ipairs(astray) do redis.call('ZADD', entry[1], NOW_MS, entry[2]) end
+local wake = {}
+for n, flag in ipairs(flags) do
+  local stale = redis.call('PTTL', flag) > FLAG_MS
+  local set = stale and redis.call('SET', flag, '1', 'PX', FLAG_MS) or redis.call('SET', flag, '1', 'NX', 'PX', FLAG_MS)
+  if set then wake[#wake + 1] = lanes[n] end
 end
 return { table.concat(wake), depth, math.floor(oldest) }

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from service.domain.record import Channel, State
 from service.store.ledger import Settlement, Verdict
 from service.store.registrations import Outcome
@@ -111,6 +113,23 @@ async def test_the_sweep_finds_what_nobody_was_woken_for(desk: Desk) -> None:
     await desk.drain()
     state = await desk.ledgers.sweep()
     assert (state.wake, state.depth) == (b"", 0)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+async def test_work_is_not_put_off_by_a_clock_that_was_set_back(desk: Desk, *, chat: bool) -> None:
+    """What was marked, leased and flagged when the store's clock showed an hour more is found by the next sweep."""
+    await desk.login("alice", "token", "phone", channels=BOTH)
+    lane = desk.chat_lane("alice") if chat else desk.lane("token")
+    name, member = f"{lane.ledger.value}{lane.number}", desk.owner("alice") if chat else desk.fingerprint("token")
+    anchor = desk.section.anchor
+    in_an_hour = await desk.now() * 1000 + 3_600_000
+    await desk.redis.command("ZADD", f"{anchor.decode()}:{name}", in_an_hour, member, key=anchor)
+    await desk.redis.command("SET", f"{anchor.decode()}:w{name}", "1", "PX", 3_602_000, key=anchor)
+    state = await desk.ledgers.sweep()
+    assert name in [state.wake[n : n + 2].decode() for n in range(0, len(state.wake), 2)]
+    assert 0 <= state.oldest_ms < 3_600_000
+    await desk.drain()
+    assert (await desk.ledgers.sweep()).depth == 0
 
 
 async def test_a_failure_comes_back_later(desk: Desk) -> None:
