@@ -12,15 +12,19 @@ from tests.faults.history import CHAT, NOTIFY, History, Listing, Lookup, Outcome
 from tests.faults.running import JSON, SERVICE
 
 BINDINGS = f"/v1/Services/{SERVICE}/Bindings"
-_REASONS = {400: "cap-reached", 404: "not-found"}
-_EXPECTED = {"session-ended", "cap-reached", "not-found", "too-many-requests"}
+_REASONS = {400: "cap-reached", 401: "unauthenticated", 404: "not-found"}
+_EXPECTED = frozenset({"session-ended", "cap-reached", "not-found", "too-many-requests"})
 
 
 class Caller:
-    """A connection, and the history that its requests go into."""
+    """A connection, and the history that its requests go into.
 
-    def __init__(self, number: int, connection: Connection, history: History) -> None:
+    With ``refusable`` tokens, any write may be answered 401: the clock that they are checked by is not to be relied on.
+    """
+
+    def __init__(self, number: int, connection: Connection, history: History, *, refusable: bool = False) -> None:
         self.number, self.history = number, history
+        self._expected = _EXPECTED | {"unauthenticated"} if refusable else _EXPECTED
         self._connection = connection
         self._why = ""
 
@@ -73,7 +77,7 @@ class Caller:
             self.history.add(self.number, start, Outcome.DONE, action)
         else:
             slug = _REASONS.get(answer.status) or answer.json().get("type", "").rpartition(":")[2]
-            assert slug in _EXPECTED, f"{answer} to {action}"
+            assert slug in self._expected, f"{answer} to {action}"
             self.history.add(self.number, start, Outcome.REFUSED, action, slug)
         return answer
 

@@ -14,11 +14,16 @@ from tests.faults.user import CROWD, User
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How much load: so many clients, which share some addresses, each resting up to ``pause`` seconds in between."""
+    """How much load: so many clients, which share some addresses, each resting up to ``pause`` seconds in between.
+
+    Their tokens live for ``lifetimes`` seconds, in turn; where clocks are stepped they are ``refusable``.
+    """
 
     clients: int = 16
     shared: int = 8
     pause: float = 0.02
+    lifetimes: tuple[int, ...] = (7200,)
+    refusable: bool = False
 
 
 class Load:

@@ -35,9 +35,9 @@ CONVERGENCE = 25.0
 """Seconds in which everything owed must be applied: a killed worker's leases last 5, a sweep comes every 2."""
 
 
-def app_headers(identity: str, session: str, issued_at: int) -> dict[str, str]:
-    """What an app sends with a request of its identity."""
-    claims = {"sub": identity, "sid": session, "iat": issued_at, "exp": issued_at + 7200}
+def app_headers(identity: str, session: str, issued_at: int, lifetime: int = 7200) -> dict[str, str]:
+    """What an app sends with a request of its identity: a token of so many seconds."""
+    claims = {"sub": identity, "sid": session, "iat": issued_at, "exp": issued_at + lifetime}
     bearer = jwt.encode(claims, _JWT_SECRET, algorithm="HS256")
     return {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
 

@@ -32,21 +32,22 @@ class Session(msgspec.Struct, frozen=True):
     headers: dict[str, str]
 
     @classmethod
-    def new(cls, identity: str, number: int, age: int = 0) -> Session:
-        """A session whose token was issued so many seconds ago."""
+    def new(cls, identity: str, number: int, lifetime: int, age: int = 0) -> Session:
+        """A session whose token was issued so many seconds ago, for so many seconds."""
         name, issued_at = f"{identity}/{number}", int(time.time()) - age
-        return cls(identity, name, issued_at, app_headers(identity, name, issued_at))
+        return cls(identity, name, issued_at, app_headers(identity, name, issued_at, lifetime))
 
 
 class User(Caller):
     """Somebody with two identities and some devices, and a back end that acts for them."""
 
     def __init__(self, load: Load, number: int, seed: int) -> None:
-        super().__init__(number, load.deployment.connection(), load.history)
+        super().__init__(number, load.deployment.connection(), load.history, refusable=load.plan.refusable)
         self._load = load
+        self._lifetime = load.plan.lifetimes[number % len(load.plan.lifetimes)]
         self._random = random.Random(f"{seed}/{number}")  # noqa: S311  # repeatable, not secret
         self.identities = (f"user-{number}", f"alias-{number}")
-        self._sessions = [Session.new(identity, 0, age=100) for identity in self.identities]
+        self._sessions = [Session.new(identity, 0, self._lifetime, age=100) for identity in self.identities]
         self._old: list[Session] = []
         self._counter = 0
         self._ids: dict[tuple[str, str], str] = {}
@@ -195,7 +196,7 @@ class User(Caller):
     def _replace(self, session: Session) -> None:
         self._counter += 1
         self._old = [*self._old[-9:], session]
-        self._sessions[self._sessions.index(session)] = Session.new(session.identity, self._counter)
+        self._sessions[self._sessions.index(session)] = Session.new(session.identity, self._counter, self._lifetime)
 
     async def _be_refused(self) -> bool:
         session = self._session()
