@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
+from arq.utils import timestamp_ms
 from arq.worker import Function, Worker
 from msgspec import msgpack
 from redis.exceptions import RedisError
@@ -21,7 +23,6 @@ LISTEN_SECONDS = 0.5
 """How long an idle worker waits for the bell before it looks at the queue unasked."""
 
 _MAX_JOBS = 32
-# Jobs that a killed worker left locked stay at the head of the queue until their locks expire: read past them.
 _READ = 500
 _HEALTH_SECONDS = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
@@ -116,13 +117,35 @@ class BellWorker(Worker):
         await super()._poll_iteration()
 
     async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """As arq does, but without asking the server about jobs that this very worker runs."""
+        """As arq does, but past the jobs that are under way already, here or elsewhere."""
         before = len(self.tasks)
-        await super().start_jobs([job_id for job_id in job_ids if job_id.decode() not in self.tasks])
+        await super().start_jobs(await self._past_locked(self._not_ours(job_ids)))
         if len(self.tasks) > before:
             self._fruitless = 0
         elif self._rung:
             self._fruitless += 1
+
+    def _not_ours(self, job_ids: list[bytes]) -> list[bytes]:
+        return [job_id for job_id in job_ids if job_id.decode() not in self.tasks]
+
+    async def _past_locked(self, job_ids: list[bytes]) -> list[bytes]:
+        """The jobs of a crowded queue that can be started.
+
+        Jobs that killed workers have left locked would stay at its head for half a minute, as many as there are, and
+        arq would ask about each at every look. What is locked is taken off the queue: if it runs elsewhere, nobody is
+        to start it; if not, the sweep finds what it owed.
+        """
+        while len(job_ids) > self.max_jobs:
+            locks = await self.pool.mget([in_progress_key_prefix.encode() + job_id for job_id in job_ids])
+            locked = [job_id for job_id, lock in zip(job_ids, locks, strict=True) if lock is not None]
+            if not locked:
+                break
+            await self.pool.zrem(QUEUE, *locked)
+            job_ids = [job_id for job_id, lock in zip(job_ids, locks, strict=True) if lock is None]
+            if not job_ids:
+                due: list[bytes] = await self.pool.zrangebyscore(QUEUE, "-inf", timestamp_ms(), start=0, num=_READ)
+                job_ids = self._not_ours(due)
+        return job_ids
 
     async def _wait(self) -> None:
         if self.job_counter >= self.max_jobs and self.tasks:

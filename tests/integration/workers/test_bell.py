@@ -106,6 +106,21 @@ async def test_more_jobs_than_a_worker_runs_at_once_are_all_run(bench: Bench, hi
         await eventually(lambda: _is(len(done.jobs) == 400))
 
 
+@pytest.mark.parametrize("count", [40, 600])
+async def test_a_job_behind_locked_ones_is_run(bench: Bench, valkey: ValkeyServer, hire: Hire, count: int) -> None:
+    """Killed workers leave their jobs locked at the head of the queue, more than are read at a time if need be."""
+    wake(bench, count)
+    await bench.running.queue.aclose()
+    jobs = valkey.call("ZRANGE", QUEUE, 0, -1)
+    assert isinstance(jobs, list)
+    valkey.call("MSET", *(word for job in jobs for word in (in_progress_key_prefix.encode() + job, "1")))
+    done = Done()
+    async with hire(done.job()):
+        wake(bench)
+        await eventually(lambda: _is(len(done.jobs) > 0))
+    assert len(done.jobs) == 1
+
+
 async def test_stale_rings_are_cleared_away(valkey: ValkeyServer, hire: Hire) -> None:
     """Rings that nothing is behind cost a look or two in all, not one each."""
     valkey.call("LPUSH", BELL, *([""] * 64))
