@@ -1,7 +1,7 @@
 """An app's token: a JWT (RFC 7519) signed with HS256 (RFC 7515, RFC 7518), made by the app's own back end at login.
 
-Own code instead of a library's, on what may be the only route that matters: a login comes with a token never seen
-before, and PyJWT took a fifth of the API's time for a new registration. A test holds it to PyJWT's verdicts.
+Own code instead of a library's: a login comes with a token never seen before, and PyJWT took a fifth of the API's time
+for a new registration. A test holds it to PyJWT's verdicts.
 """
 
 from __future__ import annotations

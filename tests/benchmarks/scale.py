@@ -21,7 +21,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = 10
     idle_requests: int = 250
     idle_rate: float = 25
-    sustained_seconds: float = 15
+    sustained_seconds: float = 60
     half_seconds: float = 6
     small: int = 10_000
     large: int = 1_000_000
@@ -37,7 +37,6 @@ FULL = Scale(
     hello=5000,
     drained=50_000,
     plain=5_000,
-    sustained_seconds=60,
     half_seconds=30,
     fcm=1_000_000,
 )
