@@ -87,7 +87,11 @@ def new(site: Site, name: str, count: int) -> Case:
 
 
 def enqueued(name: str, site: Site, peer: Api, worker: Program, count: int) -> Case:
-    """New devices through the peer with a redis-py pool and a job each, on the store of a site."""
+    """New devices through the peer with a redis-py pool and a job each, on the store of a site.
+
+    Its worker, which polls the queue all the time, is held still while others are measured.
+    """
+    worker.pause()
 
     def cpu() -> dict[str, float]:
         parts = {"api": peer.cpu_seconds(), "worker": worker.cpu_seconds()}
@@ -101,12 +105,13 @@ def enqueued(name: str, site: Site, peer: Api, worker: Program, count: int) -> C
                 return not await site.running.store.command("ZCARD", PEER_QUEUE)
 
             await eventually(empty, timeout=60)
+            worker.pause()
 
         async def verify(_: Result) -> None:
             await site.check_holds(fresh)
 
         requests = [wire.registration(device) for device in fresh]
-        return Plan(requests=requests, status=202, settled=settled, verify=verify)
+        return Plan(requests=requests, status=202, begin=worker.resume, settled=settled, verify=verify)
 
     return Case(name, Endpoint(peer.port, cpu), prepare)
 

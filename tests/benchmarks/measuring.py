@@ -25,6 +25,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     requests: Sequence[bytes]
     status: int
+    begin: Callable[[], object] | None = None
+    """Called right before the first request."""
     settled: Callable[[], Awaitable[None]] | None = None
     """Returns once all the work that the requests cause is done: it belongs to their cost in CPU, not to the rate."""
     verify: Callable[[Result], Awaitable[None]]
@@ -46,6 +48,8 @@ async def measure(endpoint: Endpoint, plan: Plan) -> Sample:
 
     Raises AssertionError if an answer or the final state is not as it must be.
     """
+    if plan.begin is not None:
+        plan.begin()
     before = endpoint.cpu()
     result = await load.run(endpoint.port, plan.requests)
     if plan.settled is not None:
