@@ -31,6 +31,8 @@ class Service:
     ) -> None:
         self.config = config
         self.sid = config.sid
+        self.query = f"?service={config.sid}"
+        """What URLs of native routes end with to mean this Service."""
         self.section = section
         self.fingerprints = section.fingerprints
         self.registrations = registrations
@@ -57,6 +59,8 @@ class Directory:
 
     def __init__(self, services: Iterable[Service]) -> None:
         self.services = tuple(services)
+        # Native routes mean the first one where they name none.
+        self.services[0].query = ""
         self._by_sid = {s.sid: s for s in self.services}
         self._by_chat_sid = {s.config.chat_sid: s for s in self.services}
         self._by_name = {s.config.name: s for s in self.services} | self._by_sid

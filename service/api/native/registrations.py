@@ -12,6 +12,7 @@ from litestar.params import FromPath
 
 from service.api.answers import Answer
 from service.api.app_tokens import App
+from service.api.auth import Caller
 from service.api.headers import joined
 from service.api.native.bodies import NativeRequest, RegistrationBody, channel_flags, read_body
 from service.api.native.callers import caller_of, service_of, traceparent_of
@@ -52,14 +53,14 @@ async def create(request: NativeRequest) -> Answer:
     200 if nothing changed, 202 if the change is on its way; with ``Prefer: wait=N`` (at most 10 seconds) 201 once it
     is applied.
     """
-    caller_of(request)
+    caller = caller_of(request)
     body = await read_body(request, _decoder)
     found = service_of(request, body.service)
     wait = _wait(joined(request.scope, b"prefer"))
     outcome, view = await registering.register(
-        found, _request(request, body, found), traceparent=traceparent_of(request)
+        found, _request(caller, body, found), traceparent=traceparent_of(request)
     )
-    headers = [(b"location", f"/v1/registrations/{view.id}{_scope(request, found)}".encode())]
+    headers = [(b"location", f"/v1/registrations/{view.id}{found.query}".encode())]
     shown: RegistrationView | PastRegistrationView = view
     if wait is not None:
         room: WaitingRoom = request.app.state.waiting_room
@@ -89,8 +90,7 @@ def _wait(prefer: str | None) -> int | None:
     return None
 
 
-def _request(request: NativeRequest, body: RegistrationBody, service: Service) -> registering.Request:
-    caller = caller_of(request)
+def _request(caller: Caller, body: RegistrationBody, service: Service) -> registering.Request:
     identity, session, issued_at = body.identity, body.session, None
     if isinstance(caller, App):
         _check_app(caller, body, service)
@@ -165,8 +165,3 @@ async def delete_by_id(request: NativeRequest, registration_id: FromPath[str]) -
 def _owner(request: NativeRequest, service: Service) -> bytes | None:
     caller = caller_of(request)
     return service.fingerprints.owner(caller.identity) if isinstance(caller, App) else None
-
-
-def _scope(request: NativeRequest, service: Service) -> str:
-    default: Service = request.app.state.directory.default()
-    return "" if service is default else f"?service={service.sid}"
