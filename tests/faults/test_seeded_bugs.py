@@ -33,7 +33,7 @@ async def look_up(service, identities):
 """
 
 BUGS = {
-    "lost write": ("order", "store/lua/register.lua", "put('r', fp, new)\nenter(owner, fp, channels)", "if this % 20 ~= 0 then put('r', fp, new) enter(owner, fp, channels) end"),
+    "lost write": ("order", "store/lua/register.lua", "put('r', fp, new)\nenter(owner, fp, channels)", "if this % 20 == 0 then new.raw = encode(new) else put('r', fp, new) enter(owner, fp, channels) end"),
     "double owner": ("order", "store/lua/register.lua", "enter(former, fp, 0)", ""),
     "21st binding": ("cap", "store/lua/register.lua", "if #held >= cap then", "if #held > cap then"),
     "resurrected session": ("fence", "store/lua/register.lua", "then return { 'fenced' } end", "and NOW % 2 == 0 then return { 'fenced' } end"),
