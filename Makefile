@@ -7,10 +7,11 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
 UV ?= uv
+SECONDS ?= 1800
 CODE := service $(wildcard workers) tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint check proof bench bench-full format lock clean
+.PHONY: help run test slow lint check proof soak bench bench-full format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +36,9 @@ check: lint test slow ## everything CI asks
 
 proof: $(DEV_STAMP) ## run the long proofs: load, endurance, randomised faults
 	@$(BIN)/python -m pytest -m proof
+
+soak: $(DEV_STAMP) ## half an hour of load with every fault in random order (SECONDS=1800); report under .bindery/soak
+	@$(BIN)/python -m tests.faults.soak --seconds $(SECONDS)
 
 bench: $(BENCH_STAMP) ## measure against the targets, in under 10 minutes; results under .bindery/bench
 	@$(BIN)/python -m tests.benchmarks

@@ -10,13 +10,14 @@ import msgspec
 from tests.faults.checker import Violation
 from tests.faults.history import CHAT, NOTIFY, History
 from tests.faults.running import JSON, SERVICE, Running
-from tests.faults.user import CROWD, User
+from tests.faults.user import User
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How much load: so many clients, which share some addresses, each resting up to ``pause`` seconds in between.
 
-    Their tokens live for ``lifetimes`` seconds, in turn; where clocks are stepped they are ``refusable``.
+    Their tokens live for ``lifetimes`` seconds, in turn; where clocks are stepped they are ``refusable``. Loads of
+    different ``turn`` share nothing, so that one may follow another on the same deployment.
     """
 
     clients: int = 16
@@ -24,6 +25,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     pause: float = 0.02
     lifetimes: tuple[int, ...] = (7200,)
     refusable: bool = False
+    turn: int = 0
 
 
 class Load:
@@ -31,6 +33,9 @@ class Load:
 
     def __init__(self, deployment: Running, seed: int, plan: Plan) -> None:
         self.deployment, self.plan = deployment, plan
+        self.label = f"{plan.turn}-" if plan.turn else ""
+        self.crowd = f"{self.label}crowd"
+        """An identity that everybody registers addresses for, so that it is always about to reach the cap."""
         self.history = History()
         self.clients = [User(self, number, seed) for number in range(plan.clients)]
         self._ending = asyncio.Event()
@@ -44,11 +49,12 @@ class Load:
     @property
     def identities(self) -> list[str]:
         """Everybody."""
-        return [CROWD, *(identity for client in self.clients for identity in client.identities)]
+        return [self.crowd, *(identity for client in self.clients for identity in client.identities)]
 
     def shared(self, number: int) -> str:
         """An address that several clients fight for: of an Apple device, or a phone number."""
-        return f"+1500555{number:04}" if number % 4 == 3 else f"{0xAA00 + number:064x}"
+        alone = self.plan.turn * self.plan.shared + number
+        return f"+1500{5550000 + alone}" if number % 4 == 3 else f"{0xAA00 + alone:064x}"
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(client.run()) for client in self.clients]

@@ -19,9 +19,6 @@ from tests.faults.running import FORM, JSON, app_headers
 if TYPE_CHECKING:
     from tests.faults.load import Load
 
-CROWD = "crowd"
-"""An identity that everybody registers addresses for, so that it is always about to reach the cap."""
-
 
 class Session(msgspec.Struct, frozen=True):
     """An app's login: a token of an identity."""
@@ -46,7 +43,8 @@ class User(Caller):
         self._load = load
         self._lifetime = load.plan.lifetimes[number % len(load.plan.lifetimes)]
         self._random = random.Random(f"{seed}/{number}")  # noqa: S311  # repeatable, not secret
-        self.identities = (f"user-{number}", f"alias-{number}")
+        self._label, self._crowded = load.label, load.crowd
+        self.identities = (f"{self._label}user-{number}", f"{self._label}alias-{number}")
         self._sessions = [Session.new(identity, 0, self._lifetime, age=100) for identity in self.identities]
         self._old: list[Session] = []
         self._counter = 0
@@ -84,10 +82,10 @@ class User(Caller):
             number = pick.randrange(self._load.plan.shared)
             address = self._load.shared(number)
             # The same device for whoever has it: a hand-over, and not a rotation.
-            return address, f"shared-device-{number}" if is_push(address) and pick.random() < 0.5 else None
+            return address, f"{self._label}shared-device-{number}" if is_push(address) and pick.random() < 0.5 else None
         device = pick.randrange(3)
-        address = f"token:{self.number}-{device}-{pick.randrange(3)}"
-        return address, f"device-{self.number}-{device}"
+        address = f"token:{self._label}{self.number}-{device}-{pick.randrange(3)}"
+        return address, f"{self._label}device-{self.number}-{device}"
 
     def _session(self) -> Session:
         return self._random.choice(self._sessions)
@@ -136,7 +134,7 @@ class User(Caller):
         return await self._create_for(self._random.choice(self.identities), address)
 
     async def _crowd(self) -> bool:
-        return await self._create_for(CROWD, f"token:{CROWD}-{self._random.randrange(30)}")
+        return await self._create_for(self._crowded, f"token:{self._crowded}-{self._random.randrange(30)}")
 
     async def _create_for(self, identity: str, address: str) -> bool:
         form = {"Identity": identity, "BindingType": _kind(address), "Address": address}
@@ -149,7 +147,7 @@ class User(Caller):
     async def _delete(self) -> bool:
         if not self._sids:
             return await self._create()
-        mine = [key for key in self._sids if key[0] != CROWD]
+        mine = [key for key in self._sids if key[0] != self._crowded]
         # The crowd is to stay crowded.
         identity, address = self._random.choice(mine if mine and self._random.random() < 0.8 else list(self._sids))
         sid = self._sids.pop((identity, address))
@@ -169,7 +167,7 @@ class User(Caller):
     async def _log_out(self) -> bool:
         session = self._session()
         _, device = self._address()
-        device = device or f"device-{self.number}-0"
+        device = device or f"{self._label}device-{self.number}-0"
         action = Logout(identity=session.identity, device=device, caller=session.name)
         path = f"/v1/registrations?device_id={device}"
         self._replace(session)
@@ -214,7 +212,7 @@ class User(Caller):
 
     async def _look(self) -> bool:
         others = self._random.sample(self._load.identities, 3)
-        return await self.look_up(list(dict.fromkeys([CROWD, *self.identities, *others]))) is not None
+        return await self.look_up(list(dict.fromkeys([self._crowded, *self.identities, *others]))) is not None
 
     async def _list(self) -> bool:
         return await self.list_notify(self._random.choice(self._load.identities)) is not None
