@@ -74,12 +74,8 @@ class Section:
     async def _run(self, name: str, args: Sequence[bytes], seconds: float | None = None) -> Any:
         try:
             return await self.redis.run(script(name), self.anchor, args, timeout=seconds)
-        except Overloaded:
-            raise TooManyRequests from None
-        except NotSent:
-            raise StoreUnavailable("The store cannot be reached; nothing was changed") from None
-        except Unavailable:
-            raise StoreUnavailable("The store did not answer in time; the request may have taken effect") from None
+        except Unavailable as error:
+            raise _away(error) from None
 
     async def open(self) -> None:
         """Make the Service's anchor, or check it: once for all who ask for it at the same time.
@@ -102,9 +98,15 @@ class Section:
 
     async def _open(self) -> None:
         try:
-            schema, check = await self._run("open", (b"%d" % SCHEMA, self._check.encode()))
+            # Looked at first: a store that takes no writes just now can still be read.
+            kept: Any = await self.redis.command("HMGET", self.anchor, "schema", "check", key=self.anchor)
+            if kept[0] is None:
+                kept = await self._run("open", (b"%d" % SCHEMA, self._check.encode()))
+        except Unavailable as error:
+            raise _away(error) from None
         except ReplyError as error:
             raise _translated(error) from None
+        schema, check = kept
         if int(schema) > SCHEMA:
             raise StoreRefused(
                 f"The store has schema {int(schema)}, newer than {SCHEMA}: run the version that wrote it"
@@ -112,6 +114,14 @@ class Section:
         if check.decode() != self._check:
             raise StoreRefused("The store was written under another BINDERY_SECRET_KEY: start with that one")
         self._opened = True
+
+
+def _away(error: Unavailable) -> BinderyError:
+    if isinstance(error, Overloaded):
+        return TooManyRequests()
+    if isinstance(error, NotSent):
+        return StoreUnavailable("The store cannot be reached; nothing was changed")
+    return StoreUnavailable("The store did not answer in time; the request may have taken effect")
 
 
 def _translated(error: ReplyError) -> BinderyError:
