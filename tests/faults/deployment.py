@@ -128,12 +128,13 @@ def listening() -> Iterator[socket.socket]:
 def deployed(
     directory: Path,
     *options: str,
+    appendfsync: str = "always",
     settings: Mapping[str, str] | None = None,
     workers: int = 1,
     code: Path | None = None,
 ) -> Iterator[Deployment]:
     """A deployment of its own, as durable as the embedded default, with these options of Valkey."""
-    with ValkeyServer(*options, appendfsync="always") as valkey, listening() as listener:
+    with ValkeyServer(*options, appendfsync=appendfsync) as valkey, listening() as listener:
         deployment = Deployment(valkey, directory, listener, settings or {}, workers=workers, code=code)
         try:
             deployment.start()

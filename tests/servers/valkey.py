@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -73,6 +74,7 @@ class ValkeyServer:
         self._options = (*base, *(("--appendfsync", appendfsync) if base else ()), *options)
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
+        self._most: int | None = None
 
     @property
     def url(self) -> str:
@@ -100,7 +102,9 @@ class ValkeyServer:
         command += ["--port", str(self.port), "--unixsocket", str(self.socket), "--dir", str(self.directory)]
         command += ["--bind", "127.0.0.1", *self._options]
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            # Python ignores SIGXFSZ, and so shall the server: at the end of its room a write fails, as on a full disk.
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, restore_signals=False)
+        self._confine()
         try:
             wait_until(self._answers, "the server answers")
         except BaseException:
@@ -111,6 +115,29 @@ class ValkeyServer:
     def add_option(self, *words: str) -> None:
         """Adds a command-line option that counts from the next start."""
         self._options += words
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs, or has ended by itself or otherwise."""
+        return self._process is not None and self._process.poll() is None
+
+    def fill_disk(self, room: int) -> None:
+        """Leaves so many bytes of room for its append-only file, from now on and over restarts: then writes fail."""
+        files = (self.directory / "appendonlydir").glob("*.aof")
+        self._most = max(file.stat().st_size for file in files) + room
+        self._confine()
+
+    def free_disk(self) -> None:
+        """Makes room again."""
+        self._most = None
+        self._confine()
+
+    def _confine(self) -> None:
+        # A limit on the size of files needs no privileges and no file system of one's own.
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                limit = resource.RLIM_INFINITY if self._most is None else self._most
+                resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
     def stop(self) -> None:
         """Shuts the server down as a service manager would, with SIGTERM."""
