@@ -46,8 +46,9 @@ class Runtime(msgspec.Struct, frozen=True):
 @asynccontextmanager
 async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Everything wired, without touching the network: connections are made when first used."""
-    store = connect(settings.redis_url, timeout=settings.redis_timeout)
-    shared = settings.queue_url == settings.redis_url
+    store = connect(settings.redis_url, timeout=settings.redis_timeout, replicas=settings.redis_replicas)
+    # Jobs are hints: nobody waits for replicas to have them.
+    shared = settings.queue_url == settings.redis_url and not settings.redis_replicas
     queue_store = store if shared else connect(settings.queue_url, timeout=settings.redis_timeout)
     queue = JobQueue(queue_store)
     key = derive_key(settings.secret_key, "fingerprints")

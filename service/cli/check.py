@@ -13,7 +13,8 @@ def command() -> None:
     """Check the settings, the store and the queue; exit status 1 if something is at fault."""
     settings = local_settings()
     click.echo(f"ok     settings: {len(settings.services)} Service(s)")
-    findings = [("store", finding) for finding in examine(settings.redis_url, settings.redis_timeout, durable=True)]
+    store = examine(settings.redis_url, settings.redis_timeout, durable=True, replicas=settings.redis_replicas)
+    findings = [("store", finding) for finding in store]
     if settings.queue_url != settings.redis_url:
         queue = examine(settings.queue_url, settings.redis_timeout, durable=False)
         findings += [("queue", finding) for finding in queue]

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import redis
 from msgspec import Struct
+from redis.cluster import RedisCluster
 
 from service.cli.dialling import dial
 
@@ -23,13 +24,18 @@ class Finding(Struct, frozen=True):
 _OLDEST = {"Redis": (7, 0), "Valkey": (7, 2)}
 
 
-def examine(url: str, timeout: float, *, durable: bool) -> Iterator[Finding]:
-    """What is to say about the server at `url`; `durable` if it must lose nothing, as the store must not."""
+def examine(url: str, timeout: float, *, durable: bool, replicas: int = 0) -> Iterator[Finding]:
+    """What is to say about the server at `url`; `durable` if it must lose nothing, as the store must not.
+
+    `replicas` is how many must confirm what is answered.
+    """
     try:
         server = dial(url, timeout)
         try:
             yield _version(server.info("server"))
             yield from _configuration(server, durable=durable)
+            if durable:
+                yield from _replication(server, replicas)
         finally:
             server.close()
     except redis.RedisError as error:
@@ -49,6 +55,20 @@ def _version(info: dict[str, Any]) -> Finding:
         need = " or ".join(f"{server} {major}.{minor}" for server, (major, minor) in _OLDEST.items())
         return Finding(Finding.FAULT, f"{name} {version} is too old: {need} or later is needed")
     return Finding(Finding.OK, f"{name} {version}")
+
+
+def _replication(server: Any, asked: int) -> Iterator[Finding]:
+    if isinstance(server, RedisCluster):
+        told = list(server.info("replication", target_nodes=RedisCluster.PRIMARIES).values())
+    else:
+        told = [server.info("replication")]
+    least = min(int(info["connected_slaves"]) for info in told)
+    if least < asked:
+        line = f"{least} replicas are connected, and BINDERY_REDIS_REPLICAS asks for {asked}: all is answered 503"
+        yield Finding(Finding.FAULT, line)
+    elif least and not asked:
+        line = "has replicas, and BINDERY_REDIS_REPLICAS is 0: a failover may lose what was answered last"
+        yield Finding(Finding.NOTE, line)
 
 
 def _configuration(server: Any, *, durable: bool) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.redis.call import Reply
 from service.redis.client import Redis
 from service.redis.cluster import ClusterRedis
 from service.redis.dial import Dialer
@@ -14,7 +15,6 @@ from service.redis.errors import (
     ReplyError,
     Unavailable,
 )
-from service.redis.link import Reply
 from service.redis.script import Script
 from service.redis.sentinel import SentinelDialer
 from service.redis.single import SingleRedis
@@ -39,19 +39,20 @@ _CONNECT_TIMEOUT = 1.0
 _PROBE_TIMEOUT = 0.5
 
 
-def connect(url: str, *, timeout: float = 1.5, client_name: str = "bindery") -> Redis:
+def connect(url: str, *, timeout: float = 1.5, client_name: str = "bindery", replicas: int = 0) -> Redis:
     """A client for a URL of the forms in `service.redis.url`. Connects at the first call, and ever again.
 
-    `timeout` is each call's default, in seconds. Raises ValueError for an unusable URL or TLS file.
+    `timeout` is each call's default, in seconds. With `replicas`, that many must confirm whatever a call answers; all
+    keys that calls name are then hashes. Raises ValueError for an unusable URL or TLS file.
     """
     target = parse(url)
     dialer = Dialer(target.login, target.tls, client_name, _CONNECT_TIMEOUT)
     if target.kind == "cluster":
         seeds = tuple(address for address in target.addresses if isinstance(address, TCP))
         probe = Dialer(target.login, target.tls, client_name, _PROBE_TIMEOUT)
-        return ClusterRedis(seeds, dialer, probe, timeout)
+        return ClusterRedis(seeds, dialer, probe, timeout, replicas)
     if target.kind == "sentinel":
         ask = Dialer(target.sentinel_login, target.tls, client_name, _PROBE_TIMEOUT)
-        return SingleRedis(SentinelDialer(target.addresses, target.primary_name, ask, dialer).open, timeout)
+        return SingleRedis(SentinelDialer(target.addresses, target.primary_name, ask, dialer).open, timeout, replicas)
     (address,) = target.addresses
-    return SingleRedis(lambda: dialer.open(address), timeout)
+    return SingleRedis(lambda: dialer.open(address), timeout, replicas)

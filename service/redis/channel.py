@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from service.redis.call import Call, Reply
 from service.redis.dial import explain
 from service.redis.errors import NotSent, Overloaded, Refused, ReplyError, Rerouted, Unavailable
-from service.redis.link import Call, Link, Reply
+from service.redis.link import Link
 
 #: Seconds between two looks for overdue calls; also the most by which a call overstays its deadline.
 TICK: Final = 0.05
@@ -20,6 +21,8 @@ _FIRST_BACKOFF: Final = 0.02
 _LAST_BACKOFF: Final = 0.5
 #: A connection that lived shorter than this, in seconds, doesn't reset the backoff.
 _SETTLED: Final = 1.0
+#: The part of the patience that replicas have to confirm a batch, which keeps all others waiting.
+_CONSENT: Final = 1 / 3
 
 
 def _nothing() -> None:
@@ -31,7 +34,7 @@ class Channel:
 
     `patience` is how long, in seconds, a reply may be overdue before the connection is given up. `limit`
     bounds the commands queued and in flight together. `on_down` is called whenever a connection, or an attempt
-    at one, fails.
+    at one, fails. With `replicas`, that many must confirm a reply before it is given, reads included.
     """
 
     def __init__(
@@ -41,7 +44,9 @@ class Channel:
         patience: float,
         limit: int = 10_000,
         on_down: Callable[[], None] = _nothing,
+        replicas: int = 0,
     ) -> None:
+        self._replicas = replicas
         self._dial = dial
         self._patience = patience
         self._limit = limit
@@ -59,7 +64,9 @@ class Channel:
         self._reason = "no connection to Redis yet"
         self._closed: type[NotSent] | None = None
 
-    def send(self, packed: bytes, deadline: float, *, asking: bool = False) -> asyncio.Future[Reply]:
+    def send(
+        self, packed: bytes, deadline: float, key: bytes | None = None, *, asking: bool = False
+    ) -> asyncio.Future[Reply]:
         """Queues a packed command; it leaves at the end of this tick, or as soon as there is a connection.
 
         The future fails with NotSent, OutcomeUnknown or ReplyError. Raises Overloaded, and after aclose()
@@ -75,7 +82,7 @@ class Channel:
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Reply] = loop.create_future()
-        self._unsent.append(Call(future, packed, deadline, asking))
+        self._unsent.append(Call(future, packed, deadline, asking, key))
         if unsent + 1 >= _MANY:
             self._write()
         elif not self._flushing:
@@ -174,6 +181,8 @@ class Channel:
         link.on_writable = self._resume
         link.on_demoted = self._replace
         link.on_lost = self._lost
+        if self._replicas:
+            link.confirm(self._replicas, self._patience * _CONSENT)
         self._flush()
 
     def _resume(self, link: Link) -> None:

@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
+from service.redis.call import Argument, Reply, pack
 from service.redis.errors import NOT_RUN, NotSent, ReplyError, Rerouted
-from service.redis.link import Argument, Reply, pack
 from service.redis.script import Script
 
 #: Proof that a command did not run.

@@ -8,11 +8,11 @@ import time
 from functools import partial
 from typing import Final
 
+from service.redis.call import Reply, pack
 from service.redis.channel import Channel
 from service.redis.client import Proof, Redis
 from service.redis.dial import Dialer, explain
 from service.redis.errors import NotSent, Refused, ReplyError, Rerouted, Unavailable
-from service.redis.link import Reply, pack
 from service.redis.slots import SLOTS, key_slot, read_redirection, read_slots
 from service.redis.url import TCP
 
@@ -24,8 +24,11 @@ _PING: Final = pack(("PING",))
 class ClusterRedis(Redis):
     """A client of a cluster, found through any of its `seeds`."""
 
-    def __init__(self, seeds: tuple[TCP, ...], connect: Dialer, probe: Dialer, timeout: float) -> None:
+    def __init__(
+        self, seeds: tuple[TCP, ...], connect: Dialer, probe: Dialer, timeout: float, replicas: int = 0
+    ) -> None:
         super().__init__(timeout)
+        self._replicas = replicas
         self._seeds = seeds
         self._connect = connect
         self._probe = probe
@@ -58,7 +61,7 @@ class ClusterRedis(Redis):
         channel = self._slots[key_slot(key)] if key is not None else self._any_primary()
         if channel is None:
             raise Rerouted(self._reason)
-        return channel.send(packed, deadline)
+        return channel.send(packed, deadline, key)
 
     def _any_primary(self) -> Channel | None:
         if not self._channels:
@@ -73,10 +76,10 @@ class ClusterRedis(Redis):
             slot, address = read_redirection(proof, self._seeds[0])
             channel = self._channel(address)
             if proof.code == "ASK":
-                return channel.send(packed, deadline, asking=True)
+                return channel.send(packed, deadline, key, asking=True)
             self._slots[slot] = channel
             self._refresh()
-            return channel.send(packed, deadline)
+            return channel.send(packed, deadline, key)
         if isinstance(proof, Rerouted):
             await self._wait_for_map(deadline)
         elif proof.code in ("CLUSTERDOWN", "READONLY", "MASTERDOWN"):
@@ -89,7 +92,7 @@ class ClusterRedis(Redis):
         channel = self._channels.get(address)
         if channel is None:
             dial = partial(self._connect.open, address)
-            channel = Channel(dial, patience=self.timeout, on_down=self._refresh)
+            channel = Channel(dial, patience=self.timeout, on_down=self._refresh, replicas=self._replicas)
             self._channels[address] = channel
         return channel
 

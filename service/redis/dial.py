@@ -9,8 +9,9 @@ from typing import Final
 
 import msgspec
 
+from service.redis.call import Reply
 from service.redis.errors import Refused, ReplyError
-from service.redis.link import Link, Reply
+from service.redis.link import Link
 from service.redis.url import Address, Login, Unix
 
 #: Error replies to a handshake that mean "not now"; all others mean "not you".

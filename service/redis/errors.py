@@ -9,7 +9,7 @@ from typing import Final
 
 #: Error replies given instead of running the command: sending it again cannot run it twice.
 NOT_RUN: Final = frozenset(
-    {"NOSCRIPT", "MOVED", "ASK", "TRYAGAIN", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "BUSY"}
+    {"NOSCRIPT", "MOVED", "ASK", "TRYAGAIN", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "READONLY", "BUSY"}
 )
 
 #: Error replies that say "this server is no longer a primary".

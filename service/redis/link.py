@@ -6,38 +6,14 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TypeAlias, cast
+from typing import cast
 
 import hiredis
-import msgspec
 
+from service.redis.call import Argument, Call, Mark, Reply, pack
+from service.redis.confirming import Confirming
 from service.redis.errors import DEMOTED, NotSent, OutcomeUnknown, ReplyError
 
-#: A RESP2 reply. A list may hold a ReplyError, if a script or a transaction returned one inside it.
-Reply: TypeAlias = "int | bytes | list[Reply] | ReplyError | None"
-
-
-#: What a command's words may be; text is sent as UTF-8, numbers in decimal.
-Argument: TypeAlias = bytes | str | int | float
-
-#: Encodes a command for the wire. The cast: hiredis's stub asks for a tuple of exactly one word.
-pack = cast("Callable[[tuple[Argument, ...]], bytes]", hiredis.pack_command)
-
-
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """A command on its way. `deadline` is on the clock of time.monotonic().
-
-    `asking` sends ASKING before it, in the same write, so that nothing can come between.
-    """
-
-    future: asyncio.Future[Reply]
-    packed: bytes
-    deadline: float
-    asking: bool = False
-
-
-#: Stands in the queue for ASKING, whose reply nobody waits for.
-_NOBODY: Call | None = None
 _ASKING = pack(("ASKING",))
 
 
@@ -49,7 +25,7 @@ class Link(asyncio.Protocol):
     """A connection, from connection_made to connection_lost. It never sends anything twice."""
 
     def __init__(self) -> None:
-        self.inflight: deque[Call | None] = deque()
+        self.inflight: deque[Call | Mark] = deque()
         self.on_writable: Callable[[Link], None] = _ignore
         self.on_demoted: Callable[[Link], None] = _ignore
         self.on_lost: Callable[[Link], None] = _ignore
@@ -62,12 +38,19 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._retiring = False
+        self._confirming: Confirming | None = None
+
+    def confirm(self, replicas: int, seconds: float) -> None:
+        """From now on, hold replies back until so many replicas confirm them, within so many seconds."""
+        self._confirming = Confirming(replicas, seconds)
 
     @property
     def writable(self) -> bool:
-        """Whether bytes handed over now would go straight to the operating system."""
-        transport = self._transport
-        return transport is not None and not self._paused and not transport.is_closing()
+        """Whether bytes handed over now would go straight to the operating system, and would not wait there."""
+        transport, confirming = self._transport, self._confirming
+        if transport is None or self._paused or transport.is_closing():
+            return False
+        return confirming is None or not confirming.under_way
 
     def write(self, calls: Iterable[Call]) -> None:
         """Hands the calls that somebody still waits for to the transport, in one write.
@@ -82,12 +65,18 @@ class Link(asyncio.Protocol):
             if call.future.done():
                 continue
             if call.asking:
-                inflight.append(_NOBODY)
+                inflight.append(Mark.ASKING)
                 data.append(_ASKING)
             inflight.append(call)
             data.append(call.packed)
-        if data:
-            transport.write(b"".join(data))
+        if not data:
+            return
+        if self._confirming is not None:
+            sent = [call for call in inflight if isinstance(call, Call)]
+            for mark, packed in self._confirming.questions(sent):
+                inflight.append(mark)
+                data.append(packed)
+        transport.write(b"".join(data))
 
     def ask(self, *args: Argument) -> asyncio.Future[Reply]:
         """Sends one command at once: for handshakes and discovery, before the link has an owner to keep deadlines.
@@ -103,11 +92,14 @@ class Link(asyncio.Protocol):
 
         Drops the connection if the oldest is past it by `grace` seconds: the server has stopped answering.
         """
-        for call in self.inflight:
-            if call is not None and call.deadline <= now and not call.future.done():
+        calls, confirming = [call for call in self.inflight if isinstance(call, Call)], self._confirming
+        oldest = calls[0].deadline if calls else math.inf
+        if confirming is not None and confirming.under_way:
+            calls, oldest = [*confirming.held, *calls], confirming.deadline
+        for call in calls:
+            if call.deadline <= now and not call.future.done():
                 call.future.set_exception(OutcomeUnknown("Redis did not reply in time"))
-        oldest = next((call for call in self.inflight if call is not None), None)
-        if oldest is not None and oldest.deadline + grace <= now:
+        if oldest + grace <= now:
             self.abort("Redis stopped replying")
 
     def retire(self) -> None:
@@ -127,7 +119,7 @@ class Link(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        inflight, gets = self.inflight, self._gets
+        inflight, gets, confirming = self.inflight, self._gets, self._confirming
         try:
             self._reader.feed(data)
             # `False` is hiredis's "not enough data": RESP2 has no booleans.
@@ -138,10 +130,14 @@ class Link(asyncio.Protocol):
                     self.abort(str(reply) if farewell else "Redis sent an unexpected reply")
                     return
                 call = inflight.popleft()
-                if call is None or call.future.done():
+                if isinstance(call, Mark):
+                    self._note(call, reply)
+                elif call.future.done():
                     continue
-                if reply.__class__ is ReplyError:
+                elif reply.__class__ is ReplyError:
                     self._fail(call.future, reply)
+                elif confirming is not None:
+                    confirming.hold(call, reply)
                 else:
                     call.future.set_result(reply)
         except hiredis.ProtocolError:
@@ -155,6 +151,16 @@ class Link(asyncio.Protocol):
         if error.code in DEMOTED:
             self.on_demoted(self)
 
+    def _note(self, mark: Mark, reply: Reply) -> None:
+        if self._confirming is None or mark is Mark.ASKING:
+            return
+        self._confirming.note(mark, reply)
+        if isinstance(reply, ReplyError) and (mark is Mark.WAIT or reply.code in DEMOTED):
+            # WAIT fails on a server that is no primary, or that has just ceased to be one.
+            self.on_demoted(self)
+        elif mark is Mark.WAIT:
+            self.on_writable(self)
+
     def pause_writing(self) -> None:
         self._paused = True
 
@@ -165,8 +171,10 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
         for call in self.inflight:
-            if call is not None and not call.future.done():
+            if isinstance(call, Call) and not call.future.done():
                 call.future.set_exception(OutcomeUnknown(self.reason))
         self.inflight.clear()
+        if self._confirming is not None:
+            self._confirming.fail(self.reason)
         self.closed.set()
         self.on_lost(self)

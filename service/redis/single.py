@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from service.redis.call import Reply
 from service.redis.channel import Channel
 from service.redis.client import Proof, Redis
-from service.redis.link import Link, Reply
+from service.redis.link import Link
 
 
 class SingleRedis(Redis):
     """A client of the one server that `dial` connects to. One that turns out to be a replica is dialled anew."""
 
-    def __init__(self, dial: Callable[[], Awaitable[Link]], timeout: float) -> None:
+    def __init__(self, dial: Callable[[], Awaitable[Link]], timeout: float, replicas: int = 0) -> None:
         super().__init__(timeout)
-        self._channel = Channel(dial, patience=timeout)
+        self._channel = Channel(dial, patience=timeout, replicas=replicas)
 
     async def ping(self) -> None:
         await self.command("PING")
@@ -23,10 +24,10 @@ class SingleRedis(Redis):
     async def aclose(self) -> None:
         await self._channel.aclose()
 
-    def _send(self, packed: bytes, _key: bytes | None, deadline: float) -> asyncio.Future[Reply]:
-        return self._channel.send(packed, deadline)
+    def _send(self, packed: bytes, key: bytes | None, deadline: float) -> asyncio.Future[Reply]:
+        return self._channel.send(packed, deadline, key)
 
     async def _send_after(
-        self, _proof: Proof, packed: bytes, _key: bytes | None, deadline: float
+        self, _proof: Proof, packed: bytes, key: bytes | None, deadline: float
     ) -> asyncio.Future[Reply]:
-        return self._channel.send(packed, deadline)
+        return self._channel.send(packed, deadline, key)

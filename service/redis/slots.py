@@ -9,8 +9,8 @@ from binascii import crc_hqx
 from collections.abc import Iterator
 from typing import Final
 
+from service.redis.call import Reply
 from service.redis.errors import ReplyError
-from service.redis.link import Reply
 from service.redis.url import TCP
 
 SLOTS: Final = 16384

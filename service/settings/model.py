@@ -85,6 +85,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             "1.5",
         ),
     ]
+    redis_replicas: Annotated[
+        int,
+        Var(
+            "BINDERY_REDIS_REPLICAS",
+            rules.integer(0, 9),
+            "Replicas of the store that must confirm whatever is answered, or it is answered 503",
+            "0",
+        ),
+    ]
     secret_key: Annotated[
         str,
         Var(
