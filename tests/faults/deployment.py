@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,11 +16,11 @@ from tests.servers.valkey import ValkeyServer
 
 
 class Processes(Running):
-    """An API process and workers, which nobody supervises but the test, on some store.
+    """API processes and workers, which nobody supervises but the test, on some store.
 
     Args:
         directory: for logs and clocks.
-        listener: where the API serves.
+        listeners: where API processes serve, one at each.
         settings: environment variables beside those that every test has.
         workers: how many there are.
         code: the directory whose packages they run; by default, this project's.
@@ -29,30 +29,31 @@ class Processes(Running):
     def __init__(
         self,
         directory: Path,
-        listener: socket.socket,
+        listeners: Sequence[socket.socket],
         settings: Mapping[str, str],
         *,
         workers: int = 1,
         code: Path | None = None,
     ) -> None:
-        self.host, self.port = listener.getsockname()
+        self.addresses = [listener.getsockname() for listener in listeners]
         own = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
         environ = {**own, **SETTINGS, **settings}
         self.api_clock, self.worker_clock = Clock(directory / "api.clock"), Clock(directory / "worker.clock")
-        handed = {**environ, **self.api_clock.environ, LISTEN_FD: str(listener.fileno())}
-        self.api = Process("api", ["service.cli", "api"], handed, directory / "api.log", code=code)
-        self.api.inherit(listener.fileno())
-        self.workers = [
-            Process(
-                name,
-                ["workers"],
-                {**environ, **self.worker_clock.environ},
-                directory / f"{name}.log",
-                "worker_started",
-                code=code,
-            )
-            for name in ("worker", *(f"worker-{n}" for n in range(2, workers + 1)))
-        ]
+        serving, working = environ | self.api_clock.environ, environ | self.worker_clock.environ
+
+        def process(name: str, command: list[str], environ: dict[str, str], started: str = "") -> Process:
+            return Process(name, command, environ, directory / f"{name}.log", started, code=code)
+
+        self.apis = []
+        for name, listener in zip(_names("api", len(listeners)), listeners, strict=True):
+            self.apis.append(process(name, ["service.cli", "api"], serving | {LISTEN_FD: str(listener.fileno())}))
+            self.apis[-1].inherit(listener.fileno())
+        self.workers = [process(name, ["workers"], working, "worker_started") for name in _names("worker", workers)]
+
+    @property
+    def api(self) -> Process:
+        """The first API process."""
+        return self.apis[0]
 
     @property
     def worker(self) -> Process:
@@ -61,8 +62,8 @@ class Processes(Running):
 
     @property
     def processes(self) -> list[Process]:
-        """API and workers."""
-        return [self.api, *self.workers]
+        """All of them."""
+        return [*self.apis, *self.workers]
 
     def pids(self) -> dict[str, int]:
         """Process ids by what they are called."""
@@ -90,6 +91,10 @@ class Processes(Running):
             process.end()
 
 
+def _names(kind: str, count: int) -> list[str]:
+    return [kind, *(f"{kind}-{n}" for n in range(2, count + 1))]
+
+
 class Deployment(Processes):
     """API and workers with one Valkey."""
 
@@ -106,7 +111,7 @@ class Deployment(Processes):
         self.valkey = valkey
         # The queue has a database of its own, so that losing every key of it loses nothing else.
         urls = {"BINDERY_REDIS_URL": valkey.url, "BINDERY_QUEUE_URL": f"{valkey.url}?db=1"}
-        super().__init__(directory, listener, {**urls, **settings}, workers=workers, code=code)
+        super().__init__(directory, [listener], {**urls, **settings}, workers=workers, code=code)
 
     def pids(self) -> dict[str, int]:
         """Process ids by what they are called."""

@@ -43,10 +43,9 @@ def app_headers(identity: str, session: str, issued_at: int, lifetime: int = 720
 
 
 class Running(ABC):
-    """Processes that serve at ``host`` and ``port``, and their store."""
+    """Processes that serve at ``addresses``, hosts and ports, and their store."""
 
-    host: str
-    port: int
+    addresses: list[tuple[str, int]]
 
     @abstractmethod
     def ask(self, *words: str) -> object:
@@ -68,15 +67,15 @@ class Running(ABC):
                 found[name] = footprint(pid)
         return found
 
-    def connection(self) -> Connection:
-        """A new connection to the API."""
-        return Connection(self.host, self.port)
+    def connection(self, number: int = 0) -> Connection:
+        """A new connection to an API process; which one depends on the number."""
+        return Connection(*self.addresses[number % len(self.addresses)])
 
     async def ready(self) -> None:
-        """Return once the API says that it can serve."""
-        connection = self.connection()
-        await until(lambda: self._serves(connection), "the API is ready")
-        await connection.aclose()
+        """Return once every API process says that it can serve."""
+        for number in range(len(self.addresses)):
+            async with contextlib.aclosing(self.connection(number)) as connection:
+                await until(lambda at=connection: self._serves(at), "the API is ready")  # type: ignore[misc]
 
     async def _serves(self, connection: Connection) -> bool:
         self.check()

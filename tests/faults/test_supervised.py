@@ -30,7 +30,7 @@ class Supervised(Running):
         where = urlsplit(self.up.url())
         assert where.hostname is not None
         assert where.port is not None
-        self.host, self.port = where.hostname, where.port
+        self.addresses = [(where.hostname, where.port)]
 
     def ask(self, *words: str) -> object:
         """One command to the store, over a connection of its own."""

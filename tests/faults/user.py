@@ -39,7 +39,7 @@ class User(Caller):
     """Somebody with two identities and some devices, and a back end that acts for them."""
 
     def __init__(self, load: Load, number: int, seed: int) -> None:
-        super().__init__(number, load.deployment.connection(), load.history, refusable=load.plan.refusable)
+        super().__init__(number, load.deployment.connection(number), load.history, refusable=load.plan.refusable)
         self._load = load
         self._lifetime = load.plan.lifetimes[number % len(load.plan.lifetimes)]
         self._random = random.Random(f"{seed}/{number}")  # noqa: S311  # repeatable, not secret

@@ -17,7 +17,9 @@ class ValkeyCluster:
     `nodes` are the primaries first, then the replicas of the first, second … primary in turn.
     """
 
-    def __init__(self, *, primaries: int = 3, replicas: int = 0, node_timeout_ms: int = 2000) -> None:
+    def __init__(
+        self, *, primaries: int = 3, replicas: int = 0, node_timeout_ms: int = 2000, appendfsync: str = "everysec"
+    ) -> None:
         self.primaries = primaries
         self.nodes = [
             ValkeyServer(
@@ -26,6 +28,7 @@ class ValkeyCluster:
                 *("--cluster-port", str(free_port())),
                 *("--cluster-replica-validity-factor", "0"),
                 tcp=True,
+                appendfsync=appendfsync,
             )
             for _ in range(primaries * (1 + replicas))
         ]
@@ -60,6 +63,24 @@ class ValkeyCluster:
         reply = node.call("CLUSTER", "MYID")
         assert isinstance(reply, bytes)
         return reply.decode()
+
+    def primary(self, slot: int) -> ValkeyServer:
+        """The running node that serves the slot now, by its own word; raises LookupError if there is none."""
+        for node in self.nodes:
+            with contextlib.suppress(OSError):
+                role, slots = node.call("ROLE"), node.call("CLUSTER", "SLOTS")
+                assert isinstance(role, list)
+                assert isinstance(slots, list)
+                serving = [entry for entry in slots if entry[0] <= slot <= entry[1]]
+                if role[0] == b"master" and any(entry[2][1] == node.port for entry in serving):
+                    return node
+        raise LookupError("no node serves the slot")
+
+    def follows(self, node: ValkeyServer) -> bool:
+        """Whether a node is a replica that is in step."""
+        role = node.call("ROLE")
+        assert isinstance(role, list)
+        return role[3:4] == [b"connected"]
 
     def owner(self, slot: int) -> ValkeyServer:
         """The primary that the slot was given to at the start."""

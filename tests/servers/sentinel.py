@@ -1,4 +1,4 @@
-"""A primary, its replica, and three Sentinels that watch them."""
+"""A primary, its replicas, and three Sentinels that watch them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ NAME = "bindery-primary"
 
 
 class ValkeySentinel:
-    """`servers` are the first primary and its replica, `sentinels` those who elect another."""
+    """`servers` are the first primary and its replicas, `sentinels` those who elect another."""
 
-    def __init__(self, *, down_after_ms: int = 1000) -> None:
+    def __init__(self, *, replicas: int = 1, down_after_ms: int = 1000, appendfsync: str = "everysec") -> None:
+        self._replicas = replicas
+        self._appendfsync = appendfsync
         self._down_after_ms = down_after_ms
         self.servers: list[ValkeyServer] = []
         self.sentinels: list[ValkeyServer] = []
@@ -24,20 +26,32 @@ class ValkeySentinel:
         return "redis+sentinel://" + ",".join(f"127.0.0.1:{s.port}" for s in self.sentinels) + f"/{NAME}"
 
     def start(self) -> Self:
-        """Starts all and returns when the replica is in step and every Sentinel knows every other."""
-        primary = ValkeyServer(tcp=True)
+        """Starts all and returns when the replicas are in step and every Sentinel knows every other."""
+        # Each has a configuration file, in which Sentinels write down whose replica it is to be after a restart.
+        primary = ValkeyServer(tcp=True, config="", appendfsync=self._appendfsync)
         self.servers.append(primary)
         primary.start()
-        replica = ValkeyServer("--replicaof", f"127.0.0.1 {primary.port}", tcp=True)
-        self.servers.append(replica)
-        replica.start()
-        wait_until(lambda: self._role(replica)[3:4] == [b"connected"], "the replica is in step")
+        for _ in range(self._replicas):
+            role = f"replicaof 127.0.0.1 {primary.port}\n"
+            replica = ValkeyServer(tcp=True, config=role, appendfsync=self._appendfsync)
+            self.servers.append(replica)
+            replica.start()
+        wait_until(lambda: all(map(self.follows, self.servers[1:])), "the replicas are in step")
         for _ in range(3):
             sentinel = ValkeyServer("--sentinel", tcp=True, base=(), config=self._config(primary.port))
             self.sentinels.append(sentinel)
             sentinel.start()
         wait_until(lambda: all(self._ready(sentinel) for sentinel in self.sentinels), "the Sentinels have met")
         return self
+
+    def primary(self) -> ValkeyServer:
+        """The server that the first Sentinel takes for the primary."""
+        port = self.primary_port()
+        return next(server for server in self.servers if server.port == port)
+
+    def follows(self, server: ValkeyServer) -> bool:
+        """Whether a server is a replica that is in step."""
+        return self._role(server)[3:4] == [b"connected"]
 
     def primary_port(self) -> int:
         """Where the first Sentinel takes the primary to be."""
@@ -75,9 +89,8 @@ class ValkeySentinel:
         assert isinstance(reply, list)
         return reply
 
-    @staticmethod
-    def _ready(sentinel: ValkeyServer) -> bool:
+    def _ready(self, sentinel: ValkeyServer) -> bool:
         reply = sentinel.call("SENTINEL", "MASTER", NAME)
         assert isinstance(reply, list)
         facts = dict(zip(reply[::2], reply[1::2], strict=True))
-        return (facts[b"num-other-sentinels"], facts[b"num-slaves"]) == (b"2", b"1")
+        return (facts[b"num-other-sentinels"], facts[b"num-slaves"]) == (b"2", b"%d" % self._replicas)

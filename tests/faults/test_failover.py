@@ -1,0 +1,94 @@
+"""A primary that fails under load: with replicas that must confirm it, nothing that was answered is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager, aclosing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.faults.client import Connection
+from tests.faults.failover import Failure, Replicated, clustered, kill_primary, pause_primary, watched
+from tests.faults.load import Plan
+from tests.faults.proving import prove
+from tests.faults.running import JSON
+
+pytestmark = pytest.mark.slow
+
+Topology = Callable[..., AbstractContextManager[Replicated]]
+
+
+@pytest.mark.parametrize(("topology", "failure"), [(watched, pause_primary), (clustered, kill_primary)])
+def test_nothing_answered_is_lost_when_the_primary_fails(tmp_path: Path, topology: Topology, failure: Failure) -> None:
+    """One replica confirms whatever is answered, and takes over."""
+    with topology(tmp_path, replicas=1) as deployment:
+        prove(deployment, failure, times=1)
+
+
+@pytest.mark.parametrize(("replicas", "status", "left"), [(0, 200, ["d-1"]), (1, 503, ["d-1"])])
+def test_what_a_failover_may_undo(tmp_path: Path, replicas: int, status: int, left: list[str]) -> None:
+    """A logout that no replica has heard of: without their consent it is answered, and undone; with it, it is not."""
+
+    async def run(deployment: Replicated) -> None:
+        await deployment.ready()
+        async with aclosing(deployment.connection()) as connection:
+            assert await register(connection) == 202
+            await deployment.converged()
+            await deployment.in_step()
+            primary = deployment.primary()
+            others = [server for server in deployment.servers if server is not primary]
+            for server in others:
+                server.pause()
+            # The connections are gone, and with them what was on its way.
+            primary.call("CLIENT", "KILL", "TYPE", "replica")
+            assert await log_out(connection) == status
+            primary.kill()
+            for server in others:
+                server.resume()
+            await deployment.replaced(primary)
+            primary.start()
+            await deployment.ready()
+            assert await shown(connection) == left
+
+    with watched(tmp_path, replicas=replicas) as deployment:
+        asyncio.run(run(deployment))
+
+
+async def register(connection: Connection) -> int:
+    """The status of a registration."""
+    wanted = {"identity": "alice", "binding_type": "apn", "address": "a" * 64, "device_id": "d-1"}
+    return (await connection.request("POST", "/v1/registrations", JSON, msgspec.json.encode(wanted))).status
+
+
+async def log_out(connection: Connection) -> int:
+    """The status of a logout."""
+    named = {"identity": "alice", "device_id": "d-1"}
+    return (await connection.request("POST", "/v1/logouts", JSON, msgspec.json.encode(named))).status
+
+
+async def shown(connection: Connection) -> list[str]:
+    """The devices that a lookup shows."""
+    answer = await connection.request("GET", "/v1/identities/alice/bindings", JSON)
+    assert answer.status == 200, answer
+    return [binding["device_id"] for binding in answer.json()["bindings"]]
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("failure", [kill_primary, pause_primary])
+@pytest.mark.parametrize("topology", [watched, clustered])
+def test_nothing_answered_is_lost_in_the_long_run(tmp_path: Path, topology: Topology, failure: Failure) -> None:
+    """The same with twice the clients, time and again."""
+    with topology(tmp_path, replicas=1) as deployment:
+        prove(deployment, failure, times=4, plan=Plan(clients=32, shared=16, pause=0.1))
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("failure", [kill_primary, pause_primary])
+@pytest.mark.parametrize("topology", [watched, clustered])
+def test_without_consent_what_is_left_is_sound(tmp_path: Path, topology: Topology, failure: Failure) -> None:
+    """Answers may come undone, but no address has two owners, no identity too many, and all is applied."""
+    with topology(tmp_path, replicas=0) as deployment:
+        prove(deployment, failure, times=3, lossy=True)
