@@ -48,3 +48,14 @@ async def test_a_record_of_another_layout_is_never_overwritten(desk: Desk) -> No
     await desk.redis.command("HSET", bucket, fingerprint, b"\x09" + raw[1:], key=desk.section.anchor)
     with pytest.raises(BinderyError):
         await desk.login("bob", "token")
+
+
+async def test_a_failover_that_takes_the_store_back_brings_no_version_back(desk: Desk) -> None:
+    """A version that was answered and lost is not given to another registration: its id would name that one."""
+    await desk.login("alice", "token")
+    kept = await desk.redis.command("HGET", desk.section.anchor, "version", key=desk.section.anchor)
+    assert isinstance(kept, bytes)
+    lost = await desk.login("bob", "token", "phone")
+    await desk.redis.command("HSET", desk.section.anchor, "version", kept, key=desk.section.anchor)
+    again = await desk.login("carol", "token", "tablet")
+    assert again.record.version > lost.record.version

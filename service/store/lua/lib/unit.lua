@@ -36,13 +36,13 @@ local function put(space, id, value)
   end
 end
 
--- Versions come from one counter and never restart: the anchor is made with the time in microseconds, so not even the
--- loss of the whole store brings an old version back.
+-- Versions come from one counter and never restart: it is never behind the time in microseconds, so neither the loss of
+-- the whole store nor a failover that takes it back a little gives a version twice.
 local function next_version()
   if not version then
     version = redis.call('HGET', A, 'version')
     if not version then error({ err = 'NOANCHOR the store has not been opened' }) end
-    version = tonumber(version)
+    version = math.max(tonumber(version), NOW * 1000000 + tonumber(clock[2]))
   end
   version = version + 1
   return version
