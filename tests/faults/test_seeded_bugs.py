@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-import service
-import workers
 from tests.faults.deployment import Deployment, deployed
 from tests.faults.load import Plan
+from tests.faults.product import change, copied
 from tests.faults.proving import Broken, prove
 
 pytestmark = pytest.mark.slow
@@ -33,35 +31,21 @@ async def look_up(service, identities):
 """
 
 BUGS = {
-    "lost write": ("order", "store/lua/register.lua", "put('r', fp, new)\nenter(owner, fp, channels)", "if this % 20 == 0 then new.raw = encode(new) else put('r', fp, new) enter(owner, fp, channels) end"),
-    "double owner": ("order", "store/lua/register.lua", "enter(former, fp, 0)", ""),
-    "21st binding": ("cap", "store/lua/register.lua", "if #held >= cap then", "if #held > cap then"),
-    "resurrected session": ("fence", "store/lua/register.lua", "then return { 'fenced' } end", "and NOW % 2 == 0 then return { 'fenced' } end"),
-    "leak for 50 ms": ("order", "usecases/looking_up.py", "", LEAK_FOR_50_MS),
-    "nothing is owed": ("applied", "store/lua/register.lua", "if notify == PENDING then mark('n', fp) end", ""),
+    "lost write": ("order", "service/store/lua/register.lua", "put('r', fp, new)\nenter(owner, fp, channels)", "if this % 20 == 0 then new.raw = encode(new) else put('r', fp, new) enter(owner, fp, channels) end"),
+    "double owner": ("order", "service/store/lua/register.lua", "enter(former, fp, 0)", ""),
+    "21st binding": ("cap", "service/store/lua/register.lua", "if #held >= cap then", "if #held > cap then"),
+    "resurrected session": ("fence", "service/store/lua/register.lua", "then return { 'fenced' } end", "and NOW % 2 == 0 then return { 'fenced' } end"),
+    "leak for 50 ms": ("order", "service/usecases/looking_up.py", "", LEAK_FOR_50_MS),
+    "nothing is owed": ("applied", "service/store/lua/register.lua", "if notify == PENDING then mark('n', fp) end", ""),
 }  # fmt: skip
 """What is wrong, the rule it breaks, where, the right text, and the wrong one; without a right text it is added at the end."""
-
-
-def copied(directory: Path, bug: str) -> Path:
-    """The product with the bug."""
-    for package in (service, workers):
-        (root,) = package.__path__
-        shutil.copytree(root, directory / package.__name__, ignore=shutil.ignore_patterns("__pycache__"))
-    _, name, right, wrong = BUGS[bug]
-    path = directory / "service" / name
-    text = path.read_text()
-    if right:
-        assert text.count(right) == 1, f"the product has changed: there is no {right!r} to break"
-    path.write_text(text.replace(right, wrong) if right else text + wrong)
-    return directory
 
 
 async def nothing(_: Deployment, __: random.Random) -> None:
     """No fault: the bug is enough."""
 
 
-@pytest.mark.parametrize("bug", ["leak for 50 ms", "double owner"])
+@pytest.mark.parametrize("bug", ["lost write", "leak for 50 ms", "double owner", "21st binding"])
 def test_a_bug_in_the_product_is_caught(tmp_path: Path, bug: str) -> None:
     """Within a second or two of load."""
     caught(tmp_path, bug)
@@ -76,8 +60,10 @@ def test_each_bug_in_the_product_is_caught(tmp_path: Path, bug: str) -> None:
 
 def caught(directory: Path, bug: str) -> None:
     """Run the load on the product with the bug, and see it found."""
+    product = copied(directory / "product")
+    change(product, *BUGS[bug][1:])
     with (
-        deployed(directory, code=copied(directory / "product", bug)) as deployment,
+        deployed(directory, code=product) as deployment,
         pytest.raises(Broken) as broken,
     ):
         prove(deployment, nothing, times=6, plan=Plan(pause=0.01))
