@@ -54,6 +54,7 @@ def _of_rounds(rounds: Rounds) -> list[Row]:
         _least("unchanged registration, to hello", 0.75, rounds.to_floor(UNCHANGED_KNOWN)),
         _least("new registration, to hello", 0.55, rounds.to_floor(NEW)),
         _least("new registration, to a redis-py pool with enqueue_job", 3, rounds.ratio(NEW, ENQUEUE)),
+        _least("the same, until all are applied", 3, rounds.applied_ratio(NEW, ENQUEUE)),
         _least("lookup of one identity with 3 bindings, to hello", 0.6, rounds.to_floor(LOOKUP)),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
@@ -36,6 +37,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """What one run came to. CPU in microseconds per request, latencies in milliseconds."""
 
     rate: float
+    """Answers per second."""
+    applied: float
+    """Requests per second, until all the work that they cause was done."""
     cpu: dict[str, float]
     generator: float
     """The share of a core that the generator took."""
@@ -50,15 +54,16 @@ async def measure(endpoint: Endpoint, plan: Plan) -> Sample:
     """
     if plan.begin is not None:
         plan.begin()
-    before = endpoint.cpu()
+    before, began = endpoint.cpu(), time.perf_counter()
     result = await load.run(endpoint.port, plan.requests)
     if plan.settled is not None:
         await plan.settled()
-    after = endpoint.cpu()
+    after, ended = endpoint.cpu(), time.perf_counter()
     result.check(plan.status)
     await plan.verify(result)
     return Sample(
         rate=result.rate,
+        applied=result.count / (ended - began),
         cpu={part: (after[part] - before[part]) / result.count * 1e6 for part in after},
         generator=result.busy,
         p50=percentile(result.latencies, 50) * 1e3,

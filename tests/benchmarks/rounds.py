@@ -44,6 +44,11 @@ class Rounds(msgspec.Struct, frozen=True, kw_only=True):
         pairs = zip(self.cases[name], self.floor[name], strict=True)
         return spread([f.cpu["api"] / s.cpu["api"] for s, f in pairs if s.cpu["api"]])
 
+    def applied_ratio(self, name: str, other: str) -> Spread:
+        """The rate until all is applied, as a multiple of another case's in the same round."""
+        pairs = zip(self.cases[name], self.cases[other], strict=True)
+        return spread([mine.applied / theirs.applied for mine, theirs in pairs])
+
     def ratio(self, name: str, other: str) -> Spread:
         """The rate, as a multiple of another case's in the same round."""
         pairs = zip(self.cases[name], self.cases[other], strict=True)

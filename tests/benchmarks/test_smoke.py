@@ -31,7 +31,7 @@ async def test_rounds_and_draining_check_themselves_and_make_a_report(tmp_path: 
         drained = await draining.run(site, tmp_path, SMOKE, _say)
     figures = Figures(scale=SMOKE, rounds=found, draining=drained)
     assert set(found.cases) == {case.name for case in listed}
-    assert len(rows(figures)) == 6
+    assert len(rows(figures)) == 7
     assert "| unchanged registration |" in report.cases(figures)
     kept = msgspec.json.decode(report.save(tmp_path, figures, []).read_bytes())
     assert len(kept["targets"]) == 7

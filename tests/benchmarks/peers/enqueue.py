@@ -64,6 +64,10 @@ class Pooled:
         except NoScriptError:
             return await self._client.eval(script.source, 1, key, *args)
 
+    async def command(self, *words: bytes | str, key: bytes | None = None) -> Any:  # noqa: ARG002  # as `service.redis`
+        """As `service.redis.Redis.command`."""
+        return await self._client.execute_command(*words)
+
     async def aclose(self) -> None:
         """Close its connections."""
         await self._client.aclose(close_connection_pool=True)
