@@ -16,6 +16,9 @@ class Footprint(NamedTuple):
     resident: float
     descriptors: int
 
+    def __str__(self) -> str:
+        return f"{self.resident:.1f} MB/{self.descriptors}"
+
 
 def footprint(pid: int) -> Footprint:
     """What the process of this id holds now.

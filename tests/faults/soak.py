@@ -1,7 +1,7 @@
 """``python -m tests.faults.soak``: half an hour of load with every fault in random order, and a report. 1 if it breaks.
 
 One deployment from the beginning to the end. Turn after turn other users come, so that each turn's history is examined
-by itself, while the store keeps what the earlier ones have left.
+by itself, while the store keeps what the earlier ones have left; in the end, it is seen to have kept it.
 """
 
 from __future__ import annotations
@@ -21,36 +21,47 @@ import click
 import msgspec
 import uvloop
 
-from tests.faults.checker import check
+from tests.faults.checker import Violation, check
 from tests.faults.deployment import Deployment, deployed
 from tests.faults.footprints import Footprints
-from tests.faults.history import Op, Outcome
+from tests.faults.history import Lookup, Op, Outcome
 from tests.faults.load import Load, Plan
-from tests.faults.process import Footprint
-from tests.faults.test_random_faults import CASES
+from tests.faults.proving import Fault
+from tests.faults.running import CONVERGENCE, JSON, SERVICE, until
+from tests.faults.soak_report import Turn, percentile, summary, told
+from tests.faults.test_clock_steps import set_clocks
+from tests.faults.test_disk_full import fill_disk
+from tests.faults.test_orphaned_jobs import orphan_jobs
+from tests.faults.test_random_faults import CASES, pause_worker_past_its_lease
+from tests.faults.test_starved_worker import starve
+from tests.faults.test_store_full import fill_memory
 
 TURN_SECONDS = 60.0
 _REST = (0.5, 3.0)
 _GLANCE = 0.5
 
+FAULTS: list[Fault[Deployment]] = [
+    *(case.fault for case in CASES),
+    pause_worker_past_its_lease,
+    starve,
+    orphan_jobs,
+    fill_memory,
+    fill_disk,
+    set_clocks,
+]
+"""Whatever may befall a deployment with one server; failovers have tests of their own."""
 
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """What one turn came to. Times are in seconds, latencies in milliseconds."""
-
-    seconds: float
-    outcomes: dict[str, int]
-    operations: dict[str, int]
-    faults: dict[str, int]
-    p50: float
-    p99: float
-    """Of answers, requests that waited for a fault to pass included."""
-    deepest: int
-    """Entries in the ledgers, at most."""
-    converged: float
-    checked: float
-    dead_letters: int
-    footprints: dict[str, Footprint]
-    violations: list[str]
+# Whoever takes up an entry, or marks it anew, gives it another time.
+_ENTRIES = """#!lua flags=no-writes
+local found = {}
+for _, ledger in ipairs({ 'n', 'h' }) do
+  for lane = 0, 7 do
+    local flat = redis.call('ZRANGE', KEYS[1] .. ':' .. ledger .. lane, 0, -1, 'WITHSCORES')
+    for n = 1, #flat, 2 do found[#found + 1] = flat[n] .. flat[n + 1] end
+  end
+end
+return found
+"""
 
 
 class Soak:
@@ -61,6 +72,7 @@ class Soak:
         self._seed = seed
         self._say = say
         self._deepest = 0
+        self._left: list[Lookup] = []
 
     async def run(self, seconds: float) -> list[Turn]:
         """Every turn. Ends early with one that broke the contract."""
@@ -70,13 +82,16 @@ class Soak:
         while (left := end - time.monotonic()) > 0 and not any(turn.violations for turn in turns):
             turns.append(await self._turn(len(turns) + 1, min(TURN_SECONDS, left), held))
             self._say(told(len(turns), turns[-1]))
+        await self._deployment.converged()
+        turns[-1].violations.extend(told_violations(await self._forgotten()))
         await held.flat()
         self._deployment.check()
         return turns
 
     async def _turn(self, number: int, seconds: float, held: Footprints) -> Turn:
-        began, struck = time.monotonic(), Counter[str]()
-        load = Load(self._deployment, self._seed, Plan(clients=32, shared=16, pause=0.1, turn=number))
+        began, struck = time.monotonic(), list[tuple[str, float]]()
+        plan = Plan(clients=32, shared=16, pause=0.1, lifetimes=(1800, 7200), refusable=True, turn=number)
+        load = Load(self._deployment, self._seed, plan)
         self._deepest = 0
         watch = asyncio.create_task(self._watch())
         try:
@@ -88,23 +103,38 @@ class Soak:
             await load.aclose()
         ended = time.monotonic()
         violations = [*check(load.history), *unapplied]
+        last = max((op for op in load.history.ops if isinstance(op.action, Lookup)), key=lambda op: op.start)
+        self._left += [last.action] if isinstance(last.action, Lookup) else []
         return Turn(
             seconds=ended - began,
             outcomes=dict(Counter(op.outcome.value for op in load.history.ops)),
             operations=dict(Counter(type(op.action).__name__ for op in load.history.ops)),
-            faults=dict(struck),
-            p50=_percentile(load.history.ops, 50),
-            p99=_percentile(load.history.ops, 99),
+            latencies=_latencies(load.history.ops),
+            struck=struck,
             deepest=self._deepest,
             converged=converged,
             checked=time.monotonic() - ended,
             dead_letters=self._deployment.dead_letters(),
             footprints=self._deployment.footprints(),
-            violations=[f"{violation.rule}: {violation.detail}" for violation in violations],
+            violations=told_violations(violations),
         )
 
+    async def _forgotten(self) -> list[Violation]:
+        """Where what a turn has left behind is not what it was at its end."""
+        violations = []
+        async with contextlib.aclosing(self._deployment.connection()) as connection:
+            for number, left in enumerate(self._left, 1):
+                asked = msgspec.json.encode({"identities": list(left.found)})
+                answer = await connection.request("POST", "/v1/lookups", JSON, asked)
+                found = {
+                    one["identity"]: {b["address"] for b in one["bindings"]} for one in answer.json()["identities"]
+                }
+                if found != {identity: set(shown) for identity, shown in left.found.items()}:
+                    violations.append(Violation(rule="kept", detail=f"what turn {number} left is not there any more"))
+        return violations
+
     async def _strike(
-        self, load: Load, dice: random.Random, end: float, struck: Counter[str], held: Footprints
+        self, load: Load, dice: random.Random, end: float, struck: list[tuple[str, float]], held: Footprints
     ) -> None:
         async with load:
             while time.monotonic() < end:
@@ -112,10 +142,21 @@ class Soak:
                 load.check_alive()
                 if load.plan.turn == 1:
                     held.take_warm()
-                case = dice.choice(CASES)
-                await case.fault(self._deployment, dice)
-                struck[case.fault.__name__] += 1
+                fault = dice.choice(FAULTS)
+                await fault(self._deployment, dice)
+                passed = time.monotonic()
+                owed = await self._entries()
+                await until(lambda left=owed: self._taken_up(left), f"{fault.__name__} is over", CONVERGENCE)  # type: ignore[misc]
+                struck.append((fault.__name__, time.monotonic() - passed))
             await self._deployment.ready()
+
+    async def _entries(self) -> frozenset[bytes]:
+        found = await asyncio.to_thread(self._deployment.ask, "EVAL", _ENTRIES, "1", f"{{{SERVICE}}}")
+        assert isinstance(found, list)
+        return frozenset(found)
+
+    async def _taken_up(self, owed: frozenset[bytes]) -> bool:
+        return not owed & await self._entries()
 
     async def _watch(self) -> None:
         while True:
@@ -125,39 +166,17 @@ class Soak:
             await asyncio.sleep(_GLANCE)
 
 
-def _percentile(ops: list[Op], percent: float) -> float:
-    times = sorted(op.end - op.start for op in ops if op.outcome is not Outcome.UNKNOWN)
-    return 1000 * times[min(len(times) - 1, int(len(times) * percent / 100))]
+def told_violations(violations: list[Violation]) -> list[str]:
+    """Each in a line."""
+    return [f"{violation.rule}: {violation.detail}" for violation in violations]
 
 
-def told(number: int, turn: Turn) -> str:
-    """A line about a turn."""
-    held = ", ".join(f"{name} {f.resident:.1f} MB/{f.descriptors}" for name, f in turn.footprints.items())
-    done = sum(turn.outcomes.values())
-    return (
-        f"turn {number}: {done:,} operations in {turn.seconds:.0f} s ({turn.outcomes.get('unknown', 0)} unanswered), "
-        f"p50/p99 {turn.p50:.1f}/{turn.p99:.0f} ms, {sum(turn.faults.values())} faults, at most {turn.deepest} owed, "
-        f"converged in {turn.converged:.1f} s, {turn.dead_letters} dead letters, {len(turn.violations)} violations; "
-        f"{held}"
-    )
-
-
-def summary(turns: list[Turn]) -> str:
-    """The report's end."""
-    operations, faults = Counter[str](), Counter[str]()
-    for turn in turns:
-        operations.update(turn.operations)
-        faults.update(turn.faults)
-    seconds = sum(turn.seconds for turn in turns)
-    lines = [
-        f"{seconds / 60:.1f} minutes, {operations.total():,} operations, {operations.total() / seconds:.0f}/s",
-        "operations: " + ", ".join(f"{name} {count:,}" for name, count in operations.most_common()),
-        f"faults: {faults.total()}: " + ", ".join(f"{name} {count}" for name, count in faults.most_common()),
-        f"longest convergence {max(turn.converged for turn in turns):.1f} s; "
-        f"violations {sum(len(turn.violations) for turn in turns)}; dead letters {turns[-1].dead_letters}",
-        *(violation for turn in turns for violation in turn.violations[:5]),
-    ]
-    return "\n".join(lines)
+def _latencies(ops: list[Op]) -> dict[str, tuple[float, float]]:
+    times: dict[str, list[float]] = {}
+    for op in ops:
+        if op.outcome is not Outcome.UNKNOWN:
+            times.setdefault(type(op.action).__name__, []).append(1000 * (op.end - op.start))
+    return {name: (percentile(taken, 50), percentile(taken, 99)) for name, taken in times.items()}
 
 
 @click.command()
@@ -174,7 +193,7 @@ def main(seconds: float, seed: int, out: Path) -> None:
         click.echo(line)
 
     click.echo(lines[0])
-    with tempfile.TemporaryDirectory() as directory, deployed(Path(directory)) as deployment:
+    with tempfile.TemporaryDirectory() as directory, deployed(Path(directory), workers=2) as deployment:
         turns = uvloop.run(Soak(deployment, seed, say).run(seconds))
     say(summary(turns))
     (out / "soak.txt").write_text("\n".join(lines) + "\n")

@@ -29,7 +29,7 @@ SHORT_LIFE = 60
 """Seconds that a token may live here at most."""
 
 
-async def step(deployment: Deployment, dice: random.Random) -> None:
+async def set_clocks(deployment: Deployment, dice: random.Random) -> None:
     """Set the clocks of API and worker, each an hour ahead, an hour behind, or right; and lose the queue."""
     deployment.api_clock.step(dice.choice((-HOUR, 0, HOUR)))
     deployment.worker_clock.step(dice.choice((-HOUR, 0, HOUR)))
@@ -47,14 +47,14 @@ PLAN = Plan(lifetimes=(1800, 7200), refusable=True)
 
 def test_nothing_answered_is_lost_when_clocks_are_set(deployment: Deployment) -> None:
     """Tokens may be refused; the contract holds, and all is applied with the clocks as they are."""
-    prove(deployment, step, times=6, plan=PLAN)
+    prove(deployment, set_clocks, times=6, plan=PLAN)
 
 
 @pytest.mark.proof
 def test_nothing_answered_is_lost_when_clocks_are_set_in_the_long_run(deployment: Deployment) -> None:
     """The same with twice the clients, and many more steps."""
     plan = Plan(clients=32, shared=16, pause=0.1, lifetimes=PLAN.lifetimes, refusable=True)
-    prove(deployment, step, times=60, plan=plan)
+    prove(deployment, set_clocks, times=60, plan=plan)
 
 
 async def connected(deployment: Deployment, run: Callable[[Connection], Awaitable[None]]) -> None:

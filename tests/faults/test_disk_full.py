@@ -49,7 +49,7 @@ async def kept_running(deployment: Deployment, seconds: float) -> None:
         await asyncio.sleep(0.02)
 
 
-async def fill_for_a_moment(deployment: Deployment, dice: random.Random) -> None:
+async def fill_disk(deployment: Deployment, dice: random.Random) -> None:
     """No room for some tenths of a second; then there is, Valkey is killed, and has what the disk has kept."""
     deployment.valkey.fill_disk(dice.choice((0, dice.randrange(20_000))))
     await kept_running(deployment, dice.uniform(0.3, 1.2))
@@ -63,16 +63,16 @@ async def fill_for_a_moment(deployment: Deployment, dice: random.Random) -> None
 
 def test_nothing_answered_is_lost_when_the_disk_is_full(deployment: Deployment) -> None:
     """Whatever of it had been answered is there after the kill."""
-    prove(deployment, fill_for_a_moment, times=3)
+    prove(deployment, fill_disk, times=3)
 
 
 @pytest.mark.proof
 def test_nothing_answered_is_lost_when_the_disk_is_full_in_the_long_run(deployment: Deployment) -> None:
     """The same with twice the clients, time and again."""
-    prove(deployment, fill_for_a_moment, times=25, plan=Plan(clients=32, shared=16, pause=0.1))
+    prove(deployment, fill_disk, times=25, plan=Plan(clients=32, shared=16, pause=0.1))
 
 
-async def refuse_for_a_moment(deployment: Deployment, dice: random.Random) -> None:
+async def fill_disk_and_go_on(deployment: Deployment, dice: random.Random) -> None:
     """No room for some tenths of a second, and a server that goes on all the while."""
     deployment.valkey.fill_disk(dice.choice((0, dice.randrange(20_000))))
     await asyncio.sleep(dice.uniform(0.3, 1.2))
@@ -82,7 +82,7 @@ async def refuse_for_a_moment(deployment: Deployment, dice: random.Random) -> No
 
 def test_nothing_answered_is_lost_when_writes_are_refused(everysec: Deployment) -> None:
     """Worker and API go through it."""
-    prove(everysec, refuse_for_a_moment, times=3)
+    prove(everysec, fill_disk_and_go_on, times=3)
 
 
 async def register(connection: Connection, number: int) -> int:

@@ -65,7 +65,7 @@ def test_new_work_does_not_wait_for_orphaned_jobs(deployment: Deployment, count:
     asyncio.run(run())
 
 
-async def orphan(deployment: Deployment, dice: random.Random) -> None:
+async def orphan_jobs(deployment: Deployment, dice: random.Random) -> None:
     """Some hundred jobs more, and a worker that is killed at its own."""
     await asyncio.to_thread(leave, deployment, dice.choice((250, 600)), f"{dice.random()}")
     deployment.worker.kill()
@@ -75,4 +75,4 @@ async def orphan(deployment: Deployment, dice: random.Random) -> None:
 
 def test_nothing_answered_is_lost_behind_orphaned_jobs(deployment: Deployment) -> None:
     """The contract holds, and nothing stays owed."""
-    prove(deployment, orphan, times=3)
+    prove(deployment, orphan_jobs, times=3)

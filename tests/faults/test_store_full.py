@@ -67,7 +67,7 @@ def test_a_full_store_refuses_registrations_and_lets_logouts_through(deployment:
     asyncio.run(run())
 
 
-async def fill_for_a_moment(deployment: Deployment, dice: random.Random) -> None:
+async def fill_memory(deployment: Deployment, dice: random.Random) -> None:
     """Out of memory for some hundred milliseconds."""
     await asyncio.to_thread(fill, deployment)
     await asyncio.sleep(dice.uniform(0.1, 0.6))
@@ -77,4 +77,4 @@ async def fill_for_a_moment(deployment: Deployment, dice: random.Random) -> None
 
 def test_nothing_answered_is_lost_when_memory_runs_out(deployment: Deployment) -> None:
     """Worker and API go through it without losing what they have answered, or taken."""
-    prove(deployment, fill_for_a_moment, times=3)
+    prove(deployment, fill_memory, times=3)
