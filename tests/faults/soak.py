@@ -74,13 +74,13 @@ class Soak:
         self._deepest = 0
         self._left: list[Lookup] = []
 
-    async def run(self, seconds: float) -> list[Turn]:
-        """Every turn. Ends early with one that broke the contract."""
+    async def run(self, seconds: float, least: int) -> list[Turn]:
+        """Turns for so many seconds, and at least so many. Ends early with one that broke the contract."""
         await self._deployment.ready()
         held = Footprints(self._deployment)
         end, turns = time.monotonic() + seconds, list[Turn]()
-        while (left := end - time.monotonic()) > 0 and not any(turn.violations for turn in turns):
-            turns.append(await self._turn(len(turns) + 1, min(TURN_SECONDS, left), held))
+        while (time.monotonic() < end or len(turns) < least) and not any(turn.violations for turn in turns):
+            turns.append(await self._turn(len(turns) + 1, min(TURN_SECONDS, max(1.0, end - time.monotonic())), held))
             self._say(told(len(turns), turns[-1]))
         await self._deployment.converged()
         turns[-1].violations.extend(told_violations(await self._forgotten()))
@@ -181,9 +181,10 @@ def _latencies(ops: list[Op]) -> dict[str, tuple[float, float]]:
 
 @click.command()
 @click.option("--seconds", default=1800.0, show_default=True, help="For how long.")
+@click.option("--turns", default=1, show_default=True, help="At least so many turns, however long they take.")
 @click.option("--seed", default=lambda: secrets.randbelow(2**32), help="Repeats a run, as far as timing allows.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(".bindery/soak"), show_default=True)
-def main(seconds: float, seed: int, out: Path) -> None:
+def main(seconds: float, turns: int, seed: int, out: Path) -> None:
     """Load with faults, examined turn by turn."""
     out.mkdir(parents=True, exist_ok=True)
     lines = [f"seed {seed}"]
@@ -194,11 +195,11 @@ def main(seconds: float, seed: int, out: Path) -> None:
 
     click.echo(lines[0])
     with tempfile.TemporaryDirectory() as directory, deployed(Path(directory), workers=2) as deployment:
-        turns = uvloop.run(Soak(deployment, seed, say).run(seconds))
-    say(summary(turns))
+        found = uvloop.run(Soak(deployment, seed, say).run(seconds, turns))
+    say(summary(found))
     (out / "soak.txt").write_text("\n".join(lines) + "\n")
-    (out / "soak.json").write_bytes(msgspec.json.format(msgspec.json.encode(turns)))
-    if any(turn.violations or turn.dead_letters for turn in turns):
+    (out / "soak.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    if any(turn.violations or turn.dead_letters for turn in found):
         sys.exit(1)
 
 

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.slow
 def test_turns_follow_one_another_and_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two turns of a few seconds: operations, faults, no violation, a report as text and as JSON."""
     monkeypatch.setattr(soak, "TURN_SECONDS", 4.0)
-    run = CliRunner().invoke(soak.main, ["--seconds", "8", "--out", str(tmp_path)], catch_exceptions=False)
+    run = CliRunner().invoke(
+        soak.main, ["--seconds", "6", "--turns", "2", "--out", str(tmp_path)], catch_exceptions=False
+    )
     assert run.exit_code == 0, run.output
     turns = msgspec.json.decode((tmp_path / "soak.json").read_bytes(), type=list[Turn])
     assert len(turns) >= 2
