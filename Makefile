@@ -53,10 +53,12 @@ format: $(DEV_STAMP) ## format the code and mend what the linter can mend
 
 lock: ## resolve the dependencies again and lock them with hashes (needs uv)
 	@$(UV) pip compile $(LOCK) --group build --output-file requirements/run.txt
-	@$(UV) pip compile $(LOCK) --group build --group dev --constraints requirements/run.txt \
+	@$(UV) pip compile $(LOCK) --group build --extra otel --constraints requirements/run.txt \
+		--output-file requirements/otel.txt
+	@$(UV) pip compile $(LOCK) --group build --extra otel --group dev --constraints requirements/otel.txt \
 		--output-file requirements/dev.txt
-	@$(UV) pip compile $(LOCK) --group build --group dev --group bench --constraints requirements/dev.txt \
-		--output-file requirements/bench.txt
+	@$(UV) pip compile $(LOCK) --group build --extra otel --group dev --group bench \
+		--constraints requirements/dev.txt --output-file requirements/bench.txt
 
 # Universal: one lock for every supported Python, on Linux and macOS. No index address is written down.
 LOCK := pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

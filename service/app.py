@@ -11,17 +11,22 @@ import structlog
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
+from service import lifecycle
 from service.api.access_log import access_log
 from service.api.auth import Authenticator
 from service.api.compatible import routers
 from service.api.errors import on_any_error, on_bindery_error, on_http_error
 from service.api.native import handlers, openapi
-from service.bootstrap import runtime
+from service.bootstrap import Runtime, runtime
 from service.domain.errors import BinderyError
 from service.domain.limits import BODY_BYTES
 from service.logs import configure, on_loop_error
+from service.readiness import Liveness, Readiness, readiness
 from service.settings import Settings, load
+from service.settings.loading import METRICS_FD
 from service.store.section import StoreRefused
+from service.telemetry import catalogue
+from service.telemetry.listener import Probe, listening
 from service.usecases.waiting import WaitingRoom
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +65,7 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
             app.state.runtime = running
             app.state.directory = running.directory
             app.state.authenticator = Authenticator(settings)
-            app.state.waiting_room = WaitingRoom()
+            app.state.waiting_room = WaitingRoom(is_closing=lambda: lifecycle.process.stopping)
             try:
                 await running.open_store()
             except StoreRefused:
@@ -69,6 +74,20 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
             except BinderyError as error:
                 # Serve all the same: /readyz says so, and the first call after the store's return opens it.
                 _log.warning("store_not_open_at_start", error=error.slug)
-            yield
+            catalogue.introduce("api")
+            inherited = os.environ.get(METRICS_FD)
+            async with listening(settings.metrics_host, settings.metrics_port, _probes(running), inherited=inherited):
+                yield
 
     return lifespan
+
+
+def _probes(running: Runtime) -> dict[str, Probe]:
+    async def live() -> tuple[bool, Liveness]:
+        return True, Liveness()
+
+    async def ready() -> tuple[bool, Readiness]:
+        found = await readiness(running, lifecycle.process.said)
+        return found.ready, found
+
+    return {"/livez": live, "/readyz": ready}

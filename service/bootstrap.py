@@ -69,6 +69,7 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
         section,
         registrations=Registrations(
             section,
+            name=config.name,
             cap=CAP,
             replace_oldest=config.cap_policy == "replace-oldest",
             token_seconds=settings.jwt_max_ttl + CLOCK_LEEWAY,

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
+import prometheus_client
 
 from service.domain.jobs import Lane, Ledger
 from service.domain.record import Record, State
 from service.store.ledger import ChatWork, Lease, Settlement, Verdict
+from service.telemetry.catalogue import APPLIED, SETTLED
 from service.usecases.reconciling import reconcile_chat, reconcile_notify
 from service.usecases.service import Service
+from workers import lateness
 from workers.attempt import CALL_SECONDS, attempt, handed_back
 from workers.settling import hand_back, persist
 
@@ -54,6 +60,7 @@ async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
     if not lease.records:
         return True
     tally.taken += len(lease.records)
+    began = time.monotonic()
 
     async def reconcile(records: Sequence[Record]) -> list[Settlement]:
         return await reconcile_notify(service, Lease(lease.token, list(records)))
@@ -68,6 +75,9 @@ async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
         await hand_back(lambda: settle(handed_back(lease.records)))
         raise
     tally.count(settlements)
+    taken = zip(lease.records, lease.owed, strict=True)
+    lateness.observe(_delays(service.config.name, lane.ledger), taken, settlements, time.monotonic() - began)
+    _count(service.config.name, lane.ledger, settlements)
     return True
 
 
@@ -89,6 +99,7 @@ async def chat_batch(service: Service, lane: Lane, tally: Tally) -> bool:
 async def _chat_identity(service: Service, lane: Lane, token: bytes, work: ChatWork, tally: Tally) -> None:
     owed = [r for r in work.records if not r.channels or r.chat in (State.PENDING, State.UNKNOWN)]
     tally.taken += len(owed)
+    began = time.monotonic()
 
     async def reconcile(records: Sequence[Record]) -> list[Settlement]:
         return await reconcile_chat(service, ChatWork(work.owner, list(records)))
@@ -105,6 +116,19 @@ async def _chat_identity(service: Service, lane: Lane, token: bytes, work: ChatW
         await hand_back(lambda: settle(handed_back(owed)))
         raise
     tally.count(settlements)
+    taken = ((record, work.owed) for record in owed)
+    lateness.observe(_delays(service.config.name, lane.ledger), taken, settlements, time.monotonic() - began)
+    _count(service.config.name, lane.ledger, settlements)
+
+
+@cache
+def _delays(name: str, ledger: Ledger) -> prometheus_client.Histogram:
+    return APPLIED.labels(name, ledger.name.lower())
+
+
+def _count(name: str, ledger: Ledger, settlements: Sequence[Settlement]) -> None:
+    for verdict, count in Counter(s.verdict for s in settlements).items():
+        SETTLED.labels(name, ledger.name.lower(), verdict.name.lower()).inc(count)
 
 
 BATCHES = {Ledger.NOTIFY: (notify_batch, REGISTRATIONS), Ledger.CHAT: (chat_batch, IDENTITIES)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -39,6 +39,7 @@ class BellWorker(Worker):
     """Runs ``functions`` off the queue until ``stop()``.
 
     ``ctx["stopping"]`` is an event that is set when jobs should come to an end. Jobs that are cancelled stay queued.
+    ``on_turn`` is called each time that the loop comes round.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class BellWorker(Worker):
         *,
         job_seconds: float,
         ctx: dict[str, Any],
+        on_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self.stopping = asyncio.Event()
         super().__init__(
@@ -68,6 +70,7 @@ class BellWorker(Worker):
             ctx={**ctx, "stopping": self.stopping, "pace": Pace(self._has_room)},
         )
         self.started = False
+        self._on_turn = on_turn
         self._listening: asyncio.Task[Any] | None = None
         self._rung = False
         self._fruitless = 0
@@ -113,6 +116,7 @@ class BellWorker(Worker):
     async def _poll_iteration(self) -> None:
         if self.stopping.is_set():
             raise _StopAsked
+        self._on_turn()
         await self._wait()
         await super()._poll_iteration()
 

@@ -11,6 +11,7 @@ import structlog
 
 from service.domain.errors import BinderyError
 from service.domain.jobs import DrainLane, Lane
+from service.telemetry.catalogue import JOBS
 from service.usecases.service import Directory, Service
 from workers.attempt import CALL_SECONDS
 from workers.batches import BATCHES, Tally
@@ -53,8 +54,9 @@ async def _run(service: Service, job: DrainLane, stopping: asyncio.Event, pace: 
     except Exception as error:  # noqa: BLE001  # the job's edge: arq would log its text, which may quote anything
         outcome, log, fault = "broke", _log.error, error
     finally:
-        ms = round((time.perf_counter() - started) * 1000, 2)
-        log("job", **msgspec.structs.asdict(tally), outcome=outcome, ms=ms, exc_info=fault)
+        seconds = time.perf_counter() - started
+        JOBS.labels(job.lane.ledger.name.lower(), outcome).observe(seconds)
+        log("job", **msgspec.structs.asdict(tally), outcome=outcome, ms=round(seconds * 1000, 2), exc_info=fault)
 
 
 async def _drain(service: Service, job: DrainLane, stopping: asyncio.Event, pace: Pace, tally: Tally) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 
@@ -13,12 +14,17 @@ from redis.exceptions import RedisError
 from service.bootstrap import Runtime, runtime
 from service.domain.errors import BinderyError
 from service.settings import Settings
+from service.settings.loading import METRICS_FD
 from service.store.section import StoreRefused
+from service.telemetry import catalogue
+from service.telemetry.listener import listening
 from service.usecases.service import Directory
 from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue
 from workers.drain import JOB_SECONDS, drain_lane
+from workers.health import Health
 from workers.settling import HAND_BACK_SECONDS
+from workers.showing import keep_weighing
 from workers.sweep import keep_sweeping
 from workers.without_queue import without_queue
 
@@ -34,32 +40,52 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         StoreRefused: the store was written by a newer version, or under another key.
+        OSError: the listener for metrics and probes cannot be had.
     """
+    catalogue.introduce("worker")
     async with runtime(settings) as running:
-        await _open(running, stop)
-        backoff = _FIRST_BACKOFF
-        away = False
-        while not stop.is_set():
-            worker = _worker(running)
-            began = time.monotonic()
-            try:
-                await _serve(worker, running.directory, stop, settings.shutdown_grace)
-            except (RedisError, OSError) as error:
-                # A full Redis lets a worker start, and fails it at its first write.
-                if worker.started and time.monotonic() - began > _SETTLED_SECONDS:
-                    away, backoff = False, _FIRST_BACKOFF
-                if not away:
-                    _log.warning("queue_lost", error=type(error).__name__)
-                away = True
-                await without_queue(running.directory, stop, settings.shutdown_grace - HAND_BACK_SECONDS)
-                await _pause(stop, backoff)
-                backoff = min(2 * backoff, _LONGEST_BACKOFF)
+        health, inherited = Health(running, stop), os.environ.get(METRICS_FD)
+        async with listening(settings.metrics_host, settings.metrics_port, health.probes, inherited=inherited):
+            await _work(running, stop, health)
         _log.info("worker_stopped")
 
 
-async def _open(running: Runtime, stop: asyncio.Event) -> None:
+async def _work(running: Runtime, stop: asyncio.Event, health: Health) -> None:
+    await _open(running, stop, health)
+    weighing = asyncio.ensure_future(keep_weighing(running.directory))
+    try:
+        await _serve_all(running, stop, health)
+    finally:
+        weighing.cancel()
+
+
+async def _serve_all(running: Runtime, stop: asyncio.Event, health: Health) -> None:
+    grace = running.settings.shutdown_grace
+    backoff = _FIRST_BACKOFF
+    away = False
+    while not stop.is_set():
+        worker = _worker(running, health)
+        began = time.monotonic()
+        try:
+            await _serve(worker, running.directory, stop, grace)
+        except (RedisError, OSError) as error:
+            # A full Redis lets a worker start, and fails it at its first write.
+            if worker.started and time.monotonic() - began > _SETTLED_SECONDS:
+                away, backoff = False, _FIRST_BACKOFF
+            if not away:
+                _log.warning("queue_lost", error=type(error).__name__)
+                catalogue.QUEUE_LOSSES.inc()
+            away = True
+            await without_queue(running.directory, stop, grace - HAND_BACK_SECONDS)
+            await _pause(stop, backoff)
+            backoff = min(2 * backoff, _LONGEST_BACKOFF)
+            health.turn()
+
+
+async def _open(running: Runtime, stop: asyncio.Event, health: Health) -> None:
     backoff, told = _FIRST_BACKOFF, False
     while not stop.is_set():
+        health.turn()
         try:
             await running.open_store()
         except StoreRefused:
@@ -93,13 +119,15 @@ async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, 
         serving.result()
 
 
-def _worker(running: Runtime) -> BellWorker:
+def _worker(running: Runtime, health: Health) -> BellWorker:
     settings = running.settings
+    health.started = True
     return BellWorker(
         open_queue(settings.queue_url, timeout=settings.redis_timeout + LISTEN_SECONDS),
         [func(drain_lane, name="drain_lane")],
         job_seconds=JOB_SECONDS,
         ctx={"directory": running.directory},
+        on_turn=health.turn,
     )
 
 

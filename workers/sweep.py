@@ -11,7 +11,9 @@ import asyncio
 import structlog
 
 from service.domain.errors import BinderyError
+from service.telemetry.catalogue import LANES_SWEPT
 from service.usecases.service import Directory, Service
+from workers.showing import show
 
 EVERY_SECONDS = 2.0
 
@@ -43,6 +45,8 @@ async def sweep(directory: Directory) -> None:
 
 async def _sweep(service: Service) -> None:
     seen = await service.ledgers.sweep()
+    show(service, seen)
     if seen.wake:
         service.wake(seen.wake)
+        LANES_SWEPT.labels(service.config.name).inc(len(seen.wake) // 2)
         _log.info("sweep", service=service.sid, woken=len(seen.wake) // 2, depth=seen.depth, oldest_ms=seen.oldest_ms)

@@ -17,6 +17,7 @@ from service.store.ledger import lanes
 from service.usecases.service import Directory, Service
 from workers.drain import drain_lane
 from workers.pace import Pace
+from workers.showing import show
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ async def _sweep_all(directory: Directory, stop: asyncio.Event) -> None:
             # Most likely the store is away with the queue; the others share it.
             _log.debug("sweep_failed", service=service.sid, error=error.slug)
             return
+        show(service, seen)
         if seen.wake:
             await _drain(directory, service, seen.wake, stop)
 

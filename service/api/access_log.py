@@ -1,4 +1,4 @@
-"""One line per request, and the ids that tie it to the jobs it causes.
+"""One line per request, its place in the metrics, and the ids that tie it to the jobs it causes.
 
 The line holds the route's template, never the path, the query or a header: those may hold identities and device ids.
 """
@@ -13,6 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.logs import Line, info
+from service.telemetry.requests import observe_request
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -52,18 +53,31 @@ def access_log(app: ASGIApp) -> ASGIApp:
         try:
             await app(scope, receive, note)
         finally:
+            seconds = time.perf_counter() - started
+            method, route = scope["method"], scope.get("path_template") or "-"
+            observe_request(method, route, status, seconds)
             info(
                 _Answered(
-                    method=scope["method"],
-                    route=scope.get("path_template") or "-",
+                    method=method,
+                    route=route,
                     status=status,
-                    ms=round((time.perf_counter() - started) * 1000, 2),
+                    ms=round(seconds * 1000, 2),
                     request_id=request_id,
                     trace_id=traceparent[3:35],
                 )
             )
 
     return middleware
+
+
+def log_unrouted(scope: Scope, status: int) -> str:
+    """The line of a request that no route was found for: no middleware sees it. Answers its id."""
+    request_id, traceparent = _ids(scope["headers"])
+    method = scope["method"]
+    observe_request(method, "-", status, 0.0)
+    trace_id = traceparent[3:35]
+    info(_Answered(method=method, route="-", status=status, ms=0.0, request_id=request_id, trace_id=trace_id))
+    return request_id
 
 
 def _ids(headers: object) -> tuple[str, str]:

@@ -18,6 +18,7 @@ import msgspec
 
 from service.domain.errors import Unauthenticated
 from service.domain.limits import CLOCK_LEEWAY, IDENTITY_LENGTH, SESSION_LENGTH
+from service.telemetry.catalogue import CACHE_LOOKUPS
 
 _REMEMBERED = 20_000
 """Tokens whose check is remembered, by their digest, until they expire: about 10 MB."""
@@ -58,6 +59,7 @@ class _Claims(msgspec.Struct):
     aud: object = None
 
 
+_hits, _misses = (CACHE_LOOKUPS.labels("app_tokens", result) for result in ("hit", "miss"))
 _read_header = msgspec.json.Decoder(_Header).decode
 _read_claims = msgspec.json.Decoder(_Claims).decode
 
@@ -83,8 +85,10 @@ class AppTokens:
         if remembered is not None:
             app, expires = remembered
             if time.time() < expires + CLOCK_LEEWAY:
+                _hits.inc()
                 return app
             del self._verified[digest]
+        _misses.inc()
         app, expires = self._claimed(self._verify(token))
         if len(self._verified) >= _REMEMBERED:
             self._verified.popitem(last=False)

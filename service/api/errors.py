@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
+from service.api.access_log import log_unrouted
 from service.api.compatible.errors import error_body, status_of
 from service.domain.errors import (
     BinderyError,
@@ -94,6 +95,8 @@ def answer(request: AnyRequest, error: BinderyError) -> Response[bytes]:
     else:
         body, status = msgspec.json.encode(error_body(error, path)), status_of(error)
         media_type = "application/json; charset=utf-8"
+    if "path_template" not in request.scope:
+        headers["X-Request-ID"] = log_unrouted(request.scope, status)
     return Response(body, status_code=status, headers=headers, media_type=media_type)
 
 

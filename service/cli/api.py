@@ -24,7 +24,9 @@ def command() -> None:
     settings = loaded(dict(os.environ))
     import uvicorn  # late: other commands start without the server
 
+    from service import lifecycle
     from service.cli.bounded_http import BoundedHttpProtocol
+    from service.cli.server import Server
 
     fd = os.environ.pop(LISTEN_FD, None)
     config = uvicorn.Config(
@@ -43,6 +45,7 @@ def command() -> None:
         # Forwarded headers are believed from BINDERY_TRUSTED_PROXIES alone, and by the routes themselves.
         proxy_headers=False,
         limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=settings.shutdown_grace,
     )
     # uvicorn stops gracefully, then raises the signal again: with these that is a clean end, status 0.
@@ -50,7 +53,7 @@ def command() -> None:
         signal.signal(number, lambda *_: None)
     # Requests leave next to no cycles behind: looking for them after every 700 objects is work for nothing.
     gc.set_threshold(_OBJECTS, 20, 20)
-    server = uvicorn.Server(config)
+    server = Server(config, delay=settings.shutdown_delay, lifecycle=lifecycle.process)
     # uvicorn's own `fd` takes the socket for a Unix one; handed over as an object it keeps its family.
     server.run(sockets=None if fd is None else [socket.socket(fileno=int(fd))])
     if not server.started:

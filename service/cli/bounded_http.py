@@ -1,4 +1,6 @@
-"""uvicorn's HTTP protocol, with bounds on what comes before a body: how long a request's head may be, and may take."""
+"""uvicorn's HTTP protocol, with bounds on what comes before a body: how long a request's head may be, and may take.
+
+It also lets go of its connection gently when the server stops."""
 
 from __future__ import annotations
 
@@ -12,6 +14,9 @@ HEAD_BYTES = 64 * 1024
 
 HEAD_SECONDS = 10.0
 """What a client may take to send a head, from the connection or from the head's first bytes on."""
+
+LINGER_SECONDS = 1.0
+"""How long a silent connection is listened to after the server has begun to stop: its client may be just sending."""
 
 _TOO_LARGE = b"Request Header Fields Too Large"
 
@@ -44,6 +49,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._stop_timer()
         super().on_headers_complete()
+        if self._stopping():
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server stops: end with the answer under way, or with the next one, or after a second of silence."""
+        if self._idle():
+            self.loop.call_later(LINGER_SECONDS, self._leave)
+        else:
+            self.cycle.keep_alive = False
+
+    def _leave(self) -> None:
+        # A head that has begun has its own time, and its request an answer.
+        if self._idle() and not self._head_bytes:
+            self.transport.close()
+
+    def _stopping(self) -> bool:
+        return bool(getattr(self.server_state, "stopping", False))
 
     def on_message_complete(self) -> None:
         """A request is complete; what follows is the next one's head."""

@@ -15,6 +15,7 @@ from arq.jobs import serialize_job
 
 from service.domain.jobs import DrainLane, Lane
 from service.redis import Redis, RedisError, Script
+from service.telemetry.catalogue import JOBS_ENQUEUED
 
 QUEUE = "bindery:jobs"
 BELL = "bindery:bell"
@@ -23,6 +24,7 @@ _JOB_LIFETIME_MS = 600_000
 _HEAD_START_MS = 86_400_000
 
 _log = structlog.get_logger(__name__)
+_queued, _lost = JOBS_ENQUEUED.labels("queued"), JOBS_ENQUEUED.labels("lost")
 _source = (files("service.queue") / "enqueue.lua").read_text().replace("arq:job:", job_key_prefix)
 _enqueue = Script("enqueue", _source.encode())
 
@@ -55,7 +57,9 @@ class JobQueue:
                 QUEUE.encode(),
                 [BELL, secrets.token_hex(16), payload or b"", score, _JOB_LIFETIME_MS],
             )
+            _queued.inc()
         except RedisError as error:
+            _lost.inc()
             _log.warning("wake_lost", lane=job.lane.number, ledger=job.lane.ledger.value, error=type(error).__name__)
 
     async def aclose(self) -> None:

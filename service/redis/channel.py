@@ -12,6 +12,7 @@ from service.redis.call import Call, Reply
 from service.redis.dial import explain
 from service.redis.errors import NotSent, Overloaded, Refused, ReplyError, Rerouted, Unavailable
 from service.redis.link import Link
+from service.telemetry.catalogue import REDIS_CONNECTIONS
 
 #: Seconds between two looks for overdue calls; also the most by which a call overstays its deadline.
 TICK: Final = 0.05
@@ -160,6 +161,7 @@ class Channel:
             return
 
     def _fail_attempt(self, error: Exception) -> None:
+        REDIS_CONNECTIONS.labels("failed").inc()
         if isinstance(error, Refused):
             # No wait can mend this: say so at once, though later attempts may fare better.
             self._reason = str(error)
@@ -177,6 +179,7 @@ class Channel:
     def _adopt(self, link: Link) -> None:
         self._link = link
         self._connected_at = time.monotonic()
+        REDIS_CONNECTIONS.labels("opened").inc()
         self._reason = "Redis takes no more data"
         link.on_writable = self._resume
         link.on_demoted = self._replace
@@ -208,6 +211,7 @@ class Channel:
         if time.monotonic() - self._connected_at > _SETTLED:
             self._failures = 0
         if self._closed is None:
+            REDIS_CONNECTIONS.labels("lost").inc()
             self._on_down()
             self._connect()
 

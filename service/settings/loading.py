@@ -13,6 +13,8 @@ from service.settings.services_file import read_services
 PREFIX = "BINDERY_"
 LISTEN_FD = "BINDERY_LISTEN_FD"
 """Not a setting: `bindery up` hands its listening socket to its API processes with it."""
+METRICS_FD = "BINDERY_METRICS_FD"
+"""Not a setting: likewise the socket of the metrics, which all its processes share."""
 
 _NAMES = tuple(var.name for var in VARIABLES.values())
 _WITHOUT_VALUE: dict[str, Any] = {"trusted_proxies": (), "api_keys": ()}
@@ -73,6 +75,6 @@ def _services(environ: Mapping[str, str], values: dict[str, Any], faults: Faults
 
 def _refuse_unknown(environ: Mapping[str, str], faults: Faults) -> None:
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in _NAMES and name != LISTEN_FD:
+        if name.startswith(PREFIX) and name not in _NAMES and name not in (LISTEN_FD, METRICS_FD):
             nearest = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.0)[0]
             faults.add(name, f"is unknown; the nearest is {nearest}")

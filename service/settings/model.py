@@ -1,31 +1,17 @@
 """Every setting, declared once: its variable, type, default, rule and the line the README shows."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from msgspec import Struct
-
 from service.settings import rules, store_url
+from service.settings.operating_variables import OperatingVariables
 from service.settings.services import AC_SID, CAP_POLICIES, IS_SID, ApiKey, CapPolicy, ServiceConfig
-
-
-class Var(Struct, frozen=True):
-    """How one setting is read. Without a `default` it is optional, or `required`."""
-
-    name: str
-    read: Callable[[str], object]
-    doc: str
-    default: str | None = None
-    required: bool = False
-    secret: bool = False
-    shown_default: str | None = None
-
+from service.settings.variable import Var, declared
 
 _is_sid = rules.matching(IS_SID, "must be IS and 32 hex digits")
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class Settings(OperatingVariables, frozen=True, kw_only=True):
     """All settings, checked. What was left empty counts as not set."""
 
     host: Annotated[str, Var("BINDERY_HOST", rules.host, "Address to listen on", "127.0.0.1")]
@@ -221,39 +207,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Var("BINDERY_EVENTS_MAX", rules.integer(1, 100_000_000), "Events kept per Service, about", "10000"),
     ]
-    shutdown_grace: Annotated[
-        int,
-        Var(
-            "BINDERY_SHUTDOWN_GRACE",
-            rules.integer(1, 3600),
-            "Seconds that work in hand has when stopping",
-            "10",
-        ),
-    ]
     api_processes: Annotated[
         int, Var("BINDERY_API_PROCESSES", rules.integer(1, 256), "API processes under `bindery up`", "1")
     ]
     worker_processes: Annotated[
         int,
         Var("BINDERY_WORKER_PROCESSES", rules.integer(1, 256), "Worker processes under `bindery up`", "1"),
-    ]
-    log_level: Annotated[
-        str,
-        Var(
-            "BINDERY_LOG_LEVEL",
-            rules.choice("debug", "info", "warning", "error"),
-            "`debug`, `info`, `warning` or `error`",
-            "info",
-        ),
-    ]
-    log_format: Annotated[
-        str,
-        Var(
-            "BINDERY_LOG_FORMAT",
-            rules.choice("auto", "json", "text"),
-            "`json`, `text`, or `auto`: text on a terminal",
-            "auto",
-        ),
     ]
     services: tuple[ServiceConfig, ...]
     """Every Service; the first is the default."""
@@ -276,10 +235,5 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"Settings({', '.join(f'{field}={value!r}' for field, value in self.__rich_repr__())})"
 
 
-def _declared() -> dict[str, Var]:
-    annotations = Settings.__annotations__
-    return {f: hint.__metadata__[0] for f, hint in annotations.items() if hasattr(hint, "__metadata__")}
-
-
-VARIABLES = _declared()
+VARIABLES = declared(Settings)
 """Field of `Settings` -> how it is read, in the order the README shows."""

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from service.settings.model import VARIABLES, Var
+from service.settings.model import VARIABLES
+from service.settings.variable import Var
 
 BEGIN = "<!-- settings:begin -->"
 END = "<!-- settings:end -->"

@@ -42,18 +42,30 @@ class Settlement(msgspec.Struct, frozen=True):
         return self.fingerprint, b"%d" % self.version, self.verdict.value, delay, reason
 
 
+class Owed(msgspec.Struct, frozen=True):
+    """Since when an entry that was taken had been owed, and when it was taken: milliseconds by the store's clock.
+
+    What was put off is owed since then. ``since_ms`` is None if its last lease has run out.
+    """
+
+    since_ms: int | None
+    taken_ms: int
+
+
 class Lease(msgspec.Struct, frozen=True):
-    """Entries taken from a lane together, and the token that settles them."""
+    """Entries taken from a lane together, the token that settles them, and since when each had been owed."""
 
     token: bytes
     records: list[Record]
+    owed: Sequence[Owed] = ()
 
 
 class ChatWork(msgspec.Struct, frozen=True):
-    """An identity taken from a Chat lane, with every Chat binding noted for it."""
+    """An identity taken from a Chat lane, with every Chat binding noted for it, and since when it had been owed."""
 
     owner: bytes
     records: list[Record]
+    owed: Owed = Owed(None, 0)
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,11 +83,30 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerState(msgspec.Struct, frozen=True):
-    """What a sweep saw: lanes it woke (two bytes each), entries owed, and how late the oldest due one is."""
+    """What a sweep saw of a ledger: entries owed, those of them that are due, and how late the oldest of these is."""
+
+    depth: int
+    due: int
+    oldest_ms: int
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """What a sweep saw: lanes it woke (two bytes each), dead letters, events of the stream, and the ledgers."""
 
     wake: bytes
-    depth: int
-    oldest_ms: int
+    dead: int
+    events: int
+    ledgers: dict[Ledger, LedgerState]
+
+    @property
+    def depth(self) -> int:
+        """Entries owed in both ledgers."""
+        return sum(state.depth for state in self.ledgers.values())
+
+    @property
+    def oldest_ms(self) -> int:
+        """How late the oldest due entry of both is."""
+        return max(state.oldest_ms for state in self.ledgers.values())
 
 
 class Ledgers:
@@ -90,7 +121,9 @@ class Ledgers:
         reply = await self._section.run("take", _name(lane), b"%d" % limit, b"%d" % lease_ms)
         if not reply:
             return None
-        return Lease(reply[0], [Record(reply[n], reply[n + 1]) for n in range(1, len(reply), 2)])
+        token: bytes = reply[0]
+        records = [Record(reply[n], reply[n + 1]) for n in range(1, len(reply), 3)]
+        return Lease(token, records, _owed(reply[3::3], token, lease_ms))
 
     async def settle(self, lane: Lane, token: bytes, settlements: Sequence[Settlement], *, external: bool) -> int:
         """Settle leased entries; what no longer matches stays owed. Answers how many matched."""
@@ -105,11 +138,12 @@ class Ledgers:
         reply = await self._section.run("take_chat", _name(lane), b"%d" % limit, b"%d" % lease_ms)
         if not reply:
             return None
-        work = []
-        for owner, *flat in reply[1:]:
+        token: bytes = reply[0]
+        owed, work = _owed([score for _, score, *_ in reply[1:]], token, lease_ms), []
+        for (owner, _, *flat), since in zip(reply[1:], owed, strict=True):
             found = [Record(flat[n], flat[n + 1]) for n in range(0, len(flat), 2) if flat[n + 1]]
-            work.append(ChatWork(owner, found))
-        return reply[0], work
+            work.append(ChatWork(owner, found, since))
+        return token, work
 
     async def settle_chat(
         self, lane: Lane, token: bytes, owner: bytes, settlements: Sequence[Settlement], *, external: bool
@@ -125,13 +159,13 @@ class Ledgers:
         """Hold the lane's wake flag for a further job, if anything is due."""
         return bool(await self._section.run("wake", _name(lane)))
 
-    async def sweep(self) -> LedgerState:
+    async def sweep(self) -> Swept:
         """Find lanes with overdue work that nobody has been woken for.
 
         The wake flags of the lanes that it answers are set: whoever sweeps must wake them.
         """
-        wake, depth, oldest = await self._section.run("sweep")
-        return LedgerState(wake, depth, oldest)
+        wake, dead, events, notify, chat = await self._section.run("sweep")
+        return Swept(wake, dead, events, {Ledger.NOTIFY: LedgerState(*notify), Ledger.CHAT: LedgerState(*chat)})
 
     async def dead_letters(self) -> list[DeadLetter]:
         """Every dead letter, oldest first."""
@@ -160,6 +194,12 @@ def lanes(service_sid: str, wake: bytes) -> list[Lane]:
 
 def _name(lane: Lane) -> bytes:
     return f"{lane.ledger.value}{lane.number}".encode()
+
+
+def _owed(scores: Sequence[bytes], token: bytes, lease_ms: int) -> list[Owed]:
+    # The token is the lease's end, as take.lua makes it; a score with a fraction is that of an earlier lease.
+    taken_ms = int(token.partition(b".")[0]) - lease_ms
+    return [Owed(None if b"." in score else int(score), taken_ms) for score in scores]
 
 
 def _letter(name: bytes, value: bytes) -> DeadLetter:

@@ -14,6 +14,7 @@ from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
 from service.domain.limits import CLOCK_LEEWAY, PER_IDENTITY
 from service.domain.record import Attributes, Channel, Extras, Record, encode_blob, pack_address
 from service.store.section import Section
+from service.telemetry.catalogue import DISPLACED, REGISTRATIONS
 
 NO_CHANNEL = Channel(0)
 
@@ -51,6 +52,16 @@ class Registered(msgspec.Struct, frozen=True):
     displaced: int
 
 
+_OUTCOMES = {outcome.value: outcome.value.decode() for outcome in Outcome} | {
+    b"fenced": "session-ended",
+    b"expired": "token-expired",
+    b"cap": "cap-reached",
+    b"busy": "too-many-requests",
+    b"collision": "collision",
+}
+"""What the script may answer -> what the metrics call it."""
+
+
 class Target(Enum):
     """What a logout names."""
 
@@ -61,16 +72,25 @@ class Target(Enum):
 
 
 class Registrations:
-    """The registrations of one Service.
+    """The registrations of one Service, called ``name`` in the metrics.
 
     ``token_seconds`` is the age that an app's token may have at most where its times are checked, their tolerance
     included.
     """
 
     def __init__(
-        self, section: Section, *, cap: int, replace_oldest: bool, token_seconds: int, events_max: int
+        self,
+        section: Section,
+        *,
+        name: str,
+        cap: int,
+        replace_oldest: bool,
+        token_seconds: int,
+        events_max: int,
     ) -> None:
         self._section = section
+        self._outcomes = {answer: REGISTRATIONS.labels(name, outcome) for answer, outcome in _OUTCOMES.items()}
+        self._displaced = DISPLACED.labels(name)
         self._fingerprints = section.fingerprints
         self._cap = b"%d" % cap
         self._evict = b"1" if replace_oldest else b"0"
@@ -117,6 +137,7 @@ class Registrations:
             self._token_seconds,
             *self._chat(wanted, owner, nonces[4:]),
         )
+        self._outcomes[reply[0]].inc()
         match reply[0]:
             case b"fenced":
                 raise SessionEnded
@@ -129,6 +150,8 @@ class Registrations:
             case b"collision":
                 raise BinderyError("Two addresses share a fingerprint")
         _, raw, chat_raw, wake, displaced = reply
+        if displaced:
+            self._displaced.inc(displaced)
         record = Record(fingerprint, raw)
         chat = Record(record.link, chat_raw) if chat_raw else None
         return Registered(Outcome(reply[0]), record, chat, wake, displaced)

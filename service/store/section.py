@@ -5,18 +5,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
+
+from prometheus_client import Histogram
 
 from service.domain.errors import BinderyError, StoreFull, StoreUnavailable, TooManyRequests
 from service.domain.fingerprints import Fingerprints, check_value
 from service.redis import NotSent, Overloaded, Redis, ReplyError, Unavailable
 from service.store.scripts import script
+from service.telemetry.catalogue import STORE_CALLS, STORE_FAULTS
 
 SCHEMA = 1
 """Version of everything that the scripts keep. A store of a newer one is refused."""
 
 _LEAST_SECONDS = 0.2
 """What a transaction gets after an opening that took nearly all the time."""
+
+
+_FULL = frozenset({"OOM", "MISCONF"})
+
+
+@cache
+def _timing(name: str) -> Histogram:
+    return STORE_CALLS.labels(name)
 
 
 class StoreRefused(BinderyError):
@@ -72,10 +84,16 @@ class Section:
         return max(_LEAST_SECONDS, began + self.redis.timeout - time.monotonic())
 
     async def _run(self, name: str, args: Sequence[bytes], seconds: float | None = None) -> Any:
+        began = time.perf_counter()
         try:
-            return await self.redis.run(script(name), self.anchor, args, timeout=seconds)
+            reply = await self.redis.run(script(name), self.anchor, args, timeout=seconds)
         except Unavailable as error:
             raise _away(error) from None
+        except ReplyError as error:
+            STORE_FAULTS.labels("full" if error.code in _FULL else "error").inc()
+            raise
+        _timing(name).observe(time.perf_counter() - began)
+        return reply
 
     async def open(self) -> None:
         """Make the Service's anchor, or check it: once for all who ask for it at the same time.
@@ -118,13 +136,16 @@ class Section:
 
 def _away(error: Unavailable) -> BinderyError:
     if isinstance(error, Overloaded):
+        STORE_FAULTS.labels("overloaded").inc()
         return TooManyRequests()
     if isinstance(error, NotSent):
+        STORE_FAULTS.labels("not-sent").inc()
         return StoreUnavailable("The store cannot be reached; nothing was changed")
+    STORE_FAULTS.labels("no-answer").inc()
     return StoreUnavailable("The store did not answer in time; the request may have taken effect")
 
 
 def _translated(error: ReplyError) -> BinderyError:
-    if error.code in ("OOM", "MISCONF"):
+    if error.code in _FULL:
         return StoreFull()
     return StoreUnavailable(f"The store answered with an error ({error.code})")

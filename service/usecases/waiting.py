@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from service.domain.errors import BinderyError, NotFound
 from service.domain.limits import WAITERS
@@ -15,10 +16,14 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 
 
 class WaitingRoom:
-    """Where the requests of a process wait. It has a fixed number of seats: each asks the store again and again."""
+    """Where the requests of a process wait. It has a fixed number of seats: each asks the store again and again.
 
-    def __init__(self, seats: int = WAITERS) -> None:
+    Once it ``is_closing`` everybody leaves with what is known.
+    """
+
+    def __init__(self, seats: int = WAITERS, *, is_closing: Callable[[], bool] = lambda: False) -> None:
         self._free = seats
+        self._is_closing = is_closing
 
     async def applied(
         self, service: Service, accepted: RegistrationView, seconds: float
@@ -32,20 +37,20 @@ class WaitingRoom:
             return None
         self._free -= 1
         try:
-            return await _applied(service, accepted, seconds)
+            return await _applied(service, accepted, seconds, self._is_closing)
         finally:
             self._free += 1
 
 
 async def _applied(
-    service: Service, accepted: RegistrationView, seconds: float
+    service: Service, accepted: RegistrationView, seconds: float, is_closing: Callable[[], bool]
 ) -> RegistrationView | PastRegistrationView:
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + seconds, _FIRST_PAUSE
     current: RegistrationView | PastRegistrationView = accepted
     try:
         async with asyncio.timeout_at(deadline):
-            while current.state is RegistrationState.PENDING:
+            while current.state is RegistrationState.PENDING and not is_closing():
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
                 current = await find(service, accepted.id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import sys
 from functools import partial
@@ -14,7 +15,9 @@ from service.cli.up import data_dir, listener, readiness, valkey, welcome
 from service.cli.up.child import Child
 from service.cli.up.supervisor import Stage, supervise
 from service.settings import Settings
-from service.settings.loading import LISTEN_FD
+from service.settings.loading import LISTEN_FD, METRICS_FD
+from service.sockets import bind
+from service.telemetry.shared import FOLDER, PROCESS
 
 
 @click.command("up")
@@ -35,20 +38,35 @@ def command() -> None:
     except OSError as error:
         raise click.ClickException(f"the data directory {path} cannot be used: {error}") from error
     settings = local.loaded(environ)
-    listening = _bind(settings)
+    listening = _bind("BINDERY_PORT", settings.host, settings.port)
     host, port = listener.local_address(listening)
     stages = [_valkey(path, store, environ, lock)] if embedded else []
-    stages += _api_and_workers(settings, environ, listening)
-    started = partial(_say_welcome, settings, listener.url(host, port))
-    asyncio.run(supervise(stages, grace=settings.shutdown_grace, say=_say, started=started))
+    environ, shared = _shared_metrics(settings, environ, path)
+    stages += _api_and_workers(settings, environ, listening, shared)
+    started = partial(_say_welcome, settings, listener.url(host, port), shared)
+    grace = settings.shutdown_delay + settings.shutdown_grace
+    asyncio.run(supervise(stages, grace=grace, say=_say, started=started))
 
 
-def _bind(settings: Settings) -> socket.socket:
+def _bind(setting: str, host: str, port: int) -> socket.socket:
     try:
-        return listener.bind(settings.host, settings.port)
+        return bind(host, port)
     except OSError as error:
-        where = f"{settings.host} port {settings.port}"
-        raise click.ClickException(f"cannot listen on {where}: {error.strerror}; BINDERY_PORT sets another") from error
+        where = f"{host} port {port}"
+        raise click.ClickException(f"cannot listen on {where}: {error.strerror}; {setting} sets another") from error
+
+
+def _shared_metrics(
+    settings: Settings, environ: dict[str, str], path: Path
+) -> tuple[dict[str, str], socket.socket | None]:
+    """Where all children keep their metrics together, and the socket at which any of them shows those of all."""
+    if settings.metrics_port is None:
+        return environ, None
+    sock = _bind("BINDERY_METRICS_PORT", settings.metrics_host, settings.metrics_port)
+    folder = path / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return {**environ, FOLDER: str(folder), METRICS_FD: str(sock.fileno())}, sock
 
 
 def _valkey(path: Path, store: Path, environ: dict[str, str], lock: int) -> Stage:
@@ -60,17 +78,21 @@ def _valkey(path: Path, store: Path, environ: dict[str, str], lock: int) -> Stag
     return Stage(f"Valkey (see {path / 'valkey.log'})", [child], partial(valkey.ready, store))
 
 
-def _api_and_workers(settings: Settings, environ: dict[str, str], listening: socket.socket) -> list[Stage]:
-    fd = listening.fileno()
-    environ = {**environ, LISTEN_FD: str(fd)}
+def _api_and_workers(
+    settings: Settings, environ: dict[str, str], listening: socket.socket, shared: socket.socket | None
+) -> list[Stage]:
+    fds = [shared.fileno()] if shared is not None else []
+    api_fds = [*fds, listening.fileno()]
+    api_environ = {**environ, LISTEN_FD: str(listening.fileno())}
     api = [sys.executable, "-m", "service.cli", "api"]
     worker = [sys.executable, "-m", "workers"]
-    without_fd = {name: value for name, value in environ.items() if name != LISTEN_FD}
     workers = [
-        Child(f"worker {n}", worker, environ=without_fd, say=_say) for n in range(1, settings.worker_processes + 1)
+        Child(f"worker {n}", worker, environ={**environ, PROCESS: f"worker-{n}"}, pass_fds=fds, say=_say)
+        for n in range(1, settings.worker_processes + 1)
     ]
     apis = [
-        Child(f"api {n}", api, environ=environ, pass_fds=[fd], say=_say) for n in range(1, settings.api_processes + 1)
+        Child(f"api {n}", api, environ={**api_environ, PROCESS: f"api-{n}"}, pass_fds=api_fds, say=_say)
+        for n in range(1, settings.api_processes + 1)
     ]
     # Workers first: what starts last stops first, and the API has to stop before the workers do.
     ready = partial(readiness.ready, *listener.local_address(listening))
@@ -81,5 +103,7 @@ def _say(line: str) -> None:
     click.echo(f"bindery: {line}", err=True)
 
 
-def _say_welcome(settings: Settings, url: str) -> None:
+def _say_welcome(settings: Settings, url: str, shared: socket.socket | None) -> None:
     click.echo(welcome.text(settings, url))
+    if shared is not None:
+        click.echo(f"Metrics: {listener.url(*listener.local_address(shared))}/metrics")

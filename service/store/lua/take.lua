@@ -4,21 +4,22 @@
 -- breaks the lease with it.
 --
 -- The wake flag is held while the lane has due entries and cleared by the take that finds none, in the same step: a
--- registration either is seen by this take or asks for a job. Answers {token, fingerprint, record, …}.
+-- registration either is seen by this take or asks for a job. Answers {token, fingerprint, record, score, …}: a score tells
+-- since when the entry was owed, as workers show it in their metrics.
 --@include record
 --@include unit
 
 local lane, limit, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local key, flag = A .. ':' .. lane, A .. ':w' .. lane
 
-local due = redis.call('ZRANGEBYSCORE', key, '-inf', NOW_MS, 'LIMIT', 0, limit)
+local due = redis.call('ZRANGEBYSCORE', key, '-inf', NOW_MS, 'WITHSCORES', 'LIMIT', 0, limit)
 if #due == 0 then
   redis.call('DEL', flag)
   return {}
 end
 redis.call('EXISTS', A, flag)
 local answer, rows = {}, {}
-for n, id in ipairs(due) do rows[n] = redis.call('HGET', bucket('r', id), id) end
+for n = 1, #due, 2 do rows[n] = redis.call('HGET', bucket('r', due[n]), due[n]) end
 
 -- Never a whole number of milliseconds, as marks and delays are.
 local turn = redis.call('HINCRBY', A, 'lease', 1) % 4095 + 1
@@ -26,10 +27,11 @@ local token = string.format('%.17g', NOW_MS + lease_ms + turn / 4096)
 redis.call('SET', flag, '1', 'PX', FLAG_MS)
 answer[1] = token
 local leased, stray = {}, {}
-for n, id in ipairs(due) do
+for n = 1, #due, 2 do
+  local id = due[n]
   if rows[n] then
     leased[#leased + 1], leased[#leased + 2] = token, id
-    answer[#answer + 1], answer[#answer + 2] = id, rows[n]
+    answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = id, rows[n], due[n + 1]
   else
     stray[#stray + 1] = id
   end

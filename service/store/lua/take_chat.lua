@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Takes due identities of a Chat lane, leased as take.lua describes, with every Chat binding noted for each of them.
--- Answers {token, {owner, key, record, key, record, …}, …}.
+-- Answers {token, {owner, score, key, record, key, record, …}, …}.
 --@include record
 --@include unit
 
@@ -8,15 +8,16 @@ local MOST_RECORDS = 500
 local lane, limit, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local key, flag = A .. ':' .. lane, A .. ':w' .. lane
 
-local due = redis.call('ZRANGEBYSCORE', key, '-inf', NOW_MS, 'LIMIT', 0, limit)
+local due = redis.call('ZRANGEBYSCORE', key, '-inf', NOW_MS, 'WITHSCORES', 'LIMIT', 0, limit)
 if #due == 0 then
   redis.call('DEL', flag)
   return {}
 end
 redis.call('EXISTS', A, flag)
 local answer, owners, records = { '' }, {}, 0
-for n, owner in ipairs(due) do
-  local work, noted = { owner }, get('c', owner) or ''
+for n = 1, #due, 2 do
+  local owner = due[n]
+  local work, noted = { owner, due[n + 1] }, get('c', owner) or ''
   records = records + #noted / 12
   -- Bounded by bindings, not by identities alone: what one call holds the server for.
   if n > 1 and records > MOST_RECORDS then break end
@@ -25,7 +26,7 @@ for n, owner in ipairs(due) do
     work[#work + 1] = id
     work[#work + 1] = redis.call('HGET', bucket('k', id), id) or ''
   end
-  owners[n], answer[n + 1] = owner, work
+  owners[#owners + 1], answer[#answer + 1] = owner, work
 end
 
 -- Never a whole number of milliseconds, as marks and delays are.

@@ -31,7 +31,12 @@ class Desk:
         self.sid = sid or f"IS{secrets.token_hex(16)}"
         self.section = Section(redis, self.sid, KEY)
         self.registrations = Registrations(
-            self.section, cap=cap, replace_oldest=replace_oldest, token_seconds=TOKEN_SECONDS, events_max=1000
+            self.section,
+            name="desk",
+            cap=cap,
+            replace_oldest=replace_oldest,
+            token_seconds=TOKEN_SECONDS,
+            events_max=1000,
         )
         self.ledgers = Ledgers(self.section, events_max=1000)
         self.reading = Reading(self.section)

@@ -6,6 +6,7 @@ import pytest
 
 from service.cli import socket_path
 from service.cli.up import data_dir, listener
+from service.sockets import bind
 
 
 def test_a_socket_lies_with_its_data() -> None:
@@ -48,7 +49,7 @@ def test_data_are_claimed_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("bound", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")])  # noqa: S104
 def test_an_any_address_is_reached_over_the_loopback(bound: str, reached: str) -> None:
     """The printed URL is one that a browser on this machine can open."""
-    with listener.bind(bound, 0) as listening:
+    with bind(bound, 0) as listening:
         host, port = listener.local_address(listening)
         assert (host, port > 0) == (reached, True)
         with socket.create_connection((host, port), timeout=5):

@@ -1,0 +1,54 @@
+"""Whether a process can do its work: what probes ask, and what they are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import msgspec
+
+from service.bootstrap import Runtime
+from service.domain.errors import BinderyError
+from service.redis import RedisError
+
+_SECONDS = 1.5
+"""For all checks together, however long a call to the store may take."""
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """Whether the process turns."""
+
+    status: str = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether work can be taken; ``checks`` says of each dependency ``ok`` or what is the matter."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+async def readiness(runtime: Runtime, own: str = "ok") -> Readiness:
+    """Whether store and job queue answer, and the store is ours; ``own`` is what the process says of itself."""
+    asked = {"store": _store(runtime), "queue": _said(runtime.queue_store.ping())}
+    checks = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+    if own != "ok":
+        checks["process"] = own
+    return Readiness(all(state == "ok" for state in checks.values()), checks)
+
+
+async def _store(runtime: Runtime) -> str:
+    # Every Service's part of it, and whatever else of it answers for none of them.
+    said = await asyncio.gather(_said(runtime.open_store()), _said(runtime.store.ping()))
+    return next((state for state in said if state != "ok"), "ok")
+
+
+async def _said(check: Awaitable[None]) -> str:
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await check
+    except BinderyError as error:
+        return error.detail
+    except (RedisError, TimeoutError):
+        return "unreachable"
+    return "ok"

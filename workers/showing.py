@@ -1,0 +1,56 @@
+"""What a worker sees of the ledgers and of the store, in the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from service.redis import RedisError, Reply
+from service.store.ledger import Swept
+from service.telemetry import catalogue
+from service.usecases.service import Directory, Service
+
+_EVERY_SECONDS = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+def show(service: Service, seen: Swept) -> None:
+    """Put what a sweep saw into the metrics."""
+    name = service.config.name
+    for ledger, state in seen.ledgers.items():
+        of_ledger = name, ledger.name.lower()
+        catalogue.LEDGER_DEPTH.labels(*of_ledger).set(state.depth)
+        catalogue.LEDGER_OVERDUE.labels(*of_ledger).set(state.due)
+        catalogue.LEDGER_OLDEST.labels(*of_ledger).set(state.oldest_ms / 1000)
+    catalogue.DEAD_LETTERS.labels(name).set(seen.dead)
+    catalogue.EVENTS.labels(name).set(seen.events)
+    catalogue.SWEPT.labels(name).set(time.time())
+
+
+async def keep_weighing(directory: Directory) -> None:
+    """Ask the servers of all Services every ten seconds what memory they use and may use, until cancelled."""
+    while True:
+        for service in directory.services:
+            try:
+                await _weigh(service)
+            except RedisError as error:
+                # It is away, which others say too; or it may not be asked.
+                _log.debug("not_weighed", service=service.sid, error=type(error).__name__)
+        await asyncio.sleep(_EVERY_SECONDS)
+
+
+async def _weigh(service: Service) -> None:
+    section = service.section
+    used, most = memory_of(await section.redis.command("INFO", "memory", key=section.anchor))
+    catalogue.MEMORY_USED.labels(service.config.name).set(used)
+    catalogue.MEMORY_MAX.labels(service.config.name).set(most)
+
+
+def memory_of(info: Reply) -> tuple[int, int]:
+    """``used_memory`` and ``maxmemory``, in bytes, of an answer to INFO (https://redis.io/docs/latest/commands/info/)."""
+    lines = info.decode().splitlines() if isinstance(info, bytes) else []
+    said = dict(line.split(":", 1) for line in lines if ":" in line)
+    return int(said.get("used_memory", 0)), int(said.get("maxmemory", 0))
