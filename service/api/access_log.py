@@ -10,7 +10,7 @@ import re
 import time
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from service.logs import Line, info
 from service.telemetry.requests import observe_request
@@ -70,7 +70,7 @@ def access_log(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
-def log_unrouted(scope: Scope, status: int) -> str:
+def log_unrouted(scope: HTTPScope, status: int) -> str:
     """The line of a request that no route was found for: no middleware sees it. Answers its id."""
     request_id, traceparent = _ids(scope["headers"])
     method = scope["method"]

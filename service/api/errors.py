@@ -5,6 +5,8 @@ Native routes answer RFC 9457 problems; every other path the vendor's ``{code, m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import structlog
 from litestar import Request, Response
@@ -95,9 +97,13 @@ def answer(request: AnyRequest, error: BinderyError) -> Response[bytes]:
     else:
         body, status = msgspec.json.encode(error_body(error, path)), status_of(error)
         media_type = "application/json; charset=utf-8"
-    if "path_template" not in request.scope:
+    if not _routed(request.scope):
         headers["X-Request-ID"] = log_unrouted(request.scope, status)
     return Response(body, status_code=status, headers=headers, media_type=media_type)
+
+
+def _routed(scope: Mapping[str, object]) -> bool:
+    return "path_template" in scope
 
 
 def on_bindery_error(request: AnyRequest, error: BinderyError) -> Response[bytes]:

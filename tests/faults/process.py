@@ -109,16 +109,17 @@ class Process:
         """Let it go on."""
         self.signal(signal.SIGCONT)
 
-    def end(self) -> None:
-        """End it as a service manager would."""
+    def end(self) -> int | None:
+        """End it as a service manager would; answers its exit status, if it ran."""
         if self._process is None or self._process.poll() is not None:
-            return
+            return None
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         try:
             self._process.wait(15)
         except subprocess.TimeoutExpired:
             self.kill()
+        return self._process.returncode
 
     def footprint(self) -> Footprint:
         """What it holds now."""

@@ -26,7 +26,7 @@ def test_names_and_labels_keep_to_the_conventions() -> None:
     """One prefix, base units, and no label that Prometheus or Kubernetes set themselves."""
     assert len(declared()) > 20
     for metric in declared():
-        described = metric.describe()[0]
+        described = next(iter(metric.describe()))
         assert described.name.startswith("bindery_")
         assert described.documentation
         if described.type == "histogram":
