@@ -24,7 +24,7 @@ from workers.connection import open_queue
 from workers.drain import JOB_SECONDS, drain_lane
 from workers.health import Health
 from workers.settling import HAND_BACK_SECONDS
-from workers.showing import keep_weighing
+from workers.showing import introduce, keep_weighing
 from workers.sweep import keep_sweeping
 from workers.without_queue import without_queue
 
@@ -42,8 +42,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         StoreRefused: the store was written by a newer version, or under another key.
         OSError: the listener for metrics and probes cannot be had.
     """
-    catalogue.introduce("worker")
     async with runtime(settings) as running:
+        introduce(running.directory)
         health, inherited = Health(running, stop), os.environ.get(METRICS_FD)
         async with listening(settings.metrics_host, settings.metrics_port, health.probes, inherited=inherited):
             await _work(running, stop, health)

@@ -7,14 +7,25 @@ import time
 
 import structlog
 
+from service.domain.jobs import Ledger
 from service.redis import RedisError, Reply
-from service.store.ledger import Swept
+from service.store.ledger import Swept, Verdict
 from service.telemetry import catalogue
 from service.usecases.service import Directory, Service
 
 _EVERY_SECONDS = 10.0
 
 _log = structlog.get_logger(__name__)
+
+
+def introduce(directory: Directory) -> None:
+    """Begin with zeros: a rate needs something to begin with."""
+    catalogue.introduce("worker")
+    for service in directory.services:
+        catalogue.LANES_SWEPT.labels(service.config.name)
+        for ledger in Ledger:
+            for verdict in Verdict:
+                catalogue.SETTLED.labels(service.config.name, ledger.name.lower(), verdict.name.lower())
 
 
 def show(service: Service, seen: Swept) -> None:

@@ -108,6 +108,13 @@ UPSTREAM_BREAKER = _gauge("upstream_breaker_state", "The circuit breaker: 0 clos
 BUILD = _gauge("build_info", "What is running", ("part", "version", "python_version"))
 
 
+# What has not happened yet is 0, not missing: a rate needs something to begin with.
+for _fault in ("overloaded", "not-sent", "no-answer", "full", "error"):
+    STORE_FAULTS.labels(_fault)
+for _event in ("opened", "lost", "failed"):
+    REDIS_CONNECTIONS.labels(_event)
+
+
 def introduce(part: str) -> None:
     """Say what this process is: ``api`` or ``worker``."""
     BUILD.labels(part, __version__, platform.python_version()).set(1)

@@ -24,7 +24,7 @@ class Member:
     """A process of a fleet, its probes, and, of an API, where it serves."""
 
     def __init__(self, process: Process, probes: int, address: tuple[str, int]) -> None:
-        self.process, self.address = process, address
+        self.process, self.probes, self.address = process, probes, address
         self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{probes}", timeout=10)
 
     async def ready(self) -> bool:
@@ -57,7 +57,7 @@ class Fleet:
 
     async def start(self) -> None:
         """Start one of each."""
-        await self._add(self.workers, self._worker())
+        await self.add_worker()
         await self._add_api()
 
     async def replace_api(self) -> None:
@@ -72,8 +72,16 @@ class Fleet:
 
     async def replace_worker(self) -> None:
         """Likewise."""
-        await self._add(self.workers, self._worker())
+        await self.add_worker()
         await self.workers.pop(0).retire()
+
+    async def add_worker(self) -> None:
+        """One more."""
+        await self._add(self.workers, self._worker())
+
+    def probes(self) -> dict[str, int]:
+        """The port of each process's metrics and probes, by its name."""
+        return {member.process.name: member.probes for member in [*self.apis, *self.workers]}
 
     async def _add_api(self) -> None:
         member = self._api()
