@@ -17,6 +17,7 @@ from service.api.auth import Authenticator
 from service.api.compatible import routers
 from service.api.errors import on_any_error, on_bindery_error, on_http_error
 from service.api.native import handlers, openapi
+from service.api.traced import traced
 from service.bootstrap import Runtime, runtime
 from service.domain.errors import BinderyError
 from service.domain.limits import BODY_BYTES
@@ -25,7 +26,7 @@ from service.readiness import Liveness, Readiness, readiness
 from service.settings import Settings, load
 from service.settings.loading import METRICS_FD
 from service.store.section import StoreRefused
-from service.telemetry import catalogue
+from service.telemetry import catalogue, traces
 from service.telemetry.listener import Probe, listening
 from service.usecases.waiting import WaitingRoom
 
@@ -44,7 +45,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     return Litestar(
         route_handlers=[*handlers, *routers, openapi.assets()],
         lifespan=[_lifespan(settings)],
-        middleware=[access_log],
+        middleware=[access_log] if settings.traces == "none" else [traced, access_log],
         exception_handlers={
             BinderyError: on_bindery_error,
             HTTPException: on_http_error,
@@ -60,7 +61,7 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         asyncio.get_running_loop().set_exception_handler(on_loop_error)
-        async with runtime(settings) as running:
+        async with runtime(settings) as running, traces.tracing(settings.traces, "api"):
             app.state.settings = settings
             app.state.runtime = running
             app.state.directory = running.directory

@@ -10,6 +10,7 @@ import structlog
 
 from service.domain.record import Record
 from service.store.ledger import Settlement, Verdict
+from service.telemetry import traces
 from service.usecases.reconciling import backoff_ms
 
 Reconcile: TypeAlias = Callable[[Sequence[Record]], Awaitable[list[Settlement]]]
@@ -69,8 +70,9 @@ async def _one_by_one(reconcile: Reconcile, records: Sequence[Record]) -> list[S
 
 
 async def _call(reconcile: Reconcile, records: Sequence[Record]) -> list[Settlement]:
-    async with asyncio.timeout(CALL_SECONDS):
-        return await reconcile(records)
+    with traces.call("reconcile", {"bindery.records": len(records)}):
+        async with asyncio.timeout(CALL_SECONDS):
+            return await reconcile(records)
 
 
 def _late(record: Record) -> Settlement:

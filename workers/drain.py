@@ -11,6 +11,7 @@ import structlog
 
 from service.domain.errors import BinderyError
 from service.domain.jobs import DrainLane, Lane
+from service.telemetry import traces
 from service.telemetry.catalogue import JOBS
 from service.usecases.service import Directory, Service
 from workers.attempt import CALL_SECONDS
@@ -45,6 +46,18 @@ async def drain_lane(ctx: dict[str, Any], raw: Any) -> None:
 
 
 async def _run(service: Service, job: DrainLane, stopping: asyncio.Event, pace: Pace) -> None:
+    ledger = job.lane.ledger.name.lower()
+    told: traces.Attributes = {
+        "bindery.service": service.config.name,
+        "bindery.ledger": ledger,
+        "bindery.lane": job.lane.number,
+    }
+    with traces.job(f"drain {ledger}", job.traceparent, told) as span:
+        outcome, tally = await _finish(service, job, stopping, pace)
+        span.note({"bindery.outcome": outcome, "bindery.settled": tally.settled, "bindery.failed": tally.failed})
+
+
+async def _finish(service: Service, job: DrainLane, stopping: asyncio.Event, pace: Pace) -> tuple[str, Tally]:
     started, tally, outcome = time.perf_counter(), Tally(), "cancelled"
     log, fault = _log.info, None
     try:
@@ -57,6 +70,7 @@ async def _run(service: Service, job: DrainLane, stopping: asyncio.Event, pace: 
         seconds = time.perf_counter() - started
         JOBS.labels(job.lane.ledger.name.lower(), outcome).observe(seconds)
         log("job", **msgspec.structs.asdict(tally), outcome=outcome, ms=round(seconds * 1000, 2), exc_info=fault)
+    return outcome, tally
 
 
 async def _drain(service: Service, job: DrainLane, stopping: asyncio.Event, pace: Pace, tally: Tally) -> str:

@@ -18,6 +18,7 @@ from service.settings.loading import METRICS_FD
 from service.store.section import StoreRefused
 from service.telemetry import catalogue
 from service.telemetry.listener import listening
+from service.telemetry.traces import tracing
 from service.usecases.service import Directory
 from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue
@@ -42,7 +43,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         StoreRefused: the store was written by a newer version, or under another key.
         OSError: the listener for metrics and probes cannot be had.
     """
-    async with runtime(settings) as running:
+    async with runtime(settings) as running, tracing(settings.traces, "worker"):
         introduce(running.directory)
         health, inherited = Health(running, stop), os.environ.get(METRICS_FD)
         async with listening(settings.metrics_host, settings.metrics_port, health.probes, inherited=inherited):

@@ -57,7 +57,7 @@ class OperatingVariables(Struct, frozen=True, kw_only=True):
         str,
         Var(
             "BINDERY_TRACES",
-            rules.choice("none", "otlp"),
+            rules.traces,
             "`otlp` sends traces as the variables of OpenTelemetry say (`OTEL_…`); needs `bindery[otel]`",
             "none",
         ),

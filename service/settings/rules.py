@@ -6,6 +6,7 @@ The text itself never goes into the message: it may be a secret.
 import ipaddress
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -63,6 +64,15 @@ def choice(*words: str) -> Callable[[str], str]:
         return value
 
     return read
+
+
+def traces(value: str) -> str:
+    """`none`, or `otlp`, which needs what the extra `otel` installs."""
+    if choice("none", "otlp")(value) == "otlp":
+        for package in ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
+            if find_spec(package) is None:
+                raise ValueError("must be none: OpenTelemetry is not installed (pip install 'bindery[otel]')")
+    return value
 
 
 def matching(pattern: re.Pattern[str], rule: str) -> Callable[[str], str]:
