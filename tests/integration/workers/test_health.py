@@ -42,6 +42,7 @@ def ask(port: int, path: str) -> tuple[int, Any]:
         return 0, None
 
 
+@pytest.mark.slow
 async def test_a_worker_without_its_store_lives_and_is_not_ready(own: ValkeyServer, tmp_path: Path) -> None:
     """Before it is there, while it is gone, and ready again as soon as it is back; /metrics answers throughout."""
     port = free_port()

@@ -1,0 +1,63 @@
+"""Metrics under `bindery up`: one endpoint that shows all processes together."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.up.conftest import PATIENCE, Up
+from tests.servers.valkey import wait_until
+
+
+@pytest.fixture
+def counted(data_dir: Path) -> Iterator[Up]:
+    """A `bindery up` with two API processes and metrics."""
+    running = Up(data_dir, BINDERY_METRICS_PORT="0", BINDERY_API_PROCESSES="2")
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.stop(signal.SIGTERM)
+
+
+def value(url: str, sample: str) -> float:
+    """The value of a sample."""
+    found = re.search(rf"^{re.escape(sample)} (\S+)$", httpx.get(url, timeout=PATIENCE).text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+ANSWERED = 'bindery_request_duration_seconds_count{method="GET",route="/version",status="200"}'
+
+
+@pytest.mark.slow
+def test_processes_are_counted_together(counted: Up) -> None:
+    """Whichever of them answers, for each other and for the worker; also across a restart of one of them."""
+    url = counted.url()
+    metrics = counted.line(r"Metrics: (\S+)")[1]
+    for _ in range(40):
+        # A connection each, so that both get some.
+        httpx.get(f"{url}/version", timeout=PATIENCE)
+    assert [value(metrics, ANSWERED) for _ in range(10)] == [40.0] * 10
+    swept = 'bindery_swept_timestamp_seconds{service_name="default"}'
+    wait_until(lambda: value(metrics, swept) > 0, "the worker has swept")
+    os.kill(counted.children()["api"], signal.SIGKILL)
+    counted.line(r"starting it again")
+    assert httpx.get(f"{url}/version", timeout=PATIENCE).status_code == 200
+    wait_until(lambda: value(metrics, ANSWERED) == 41.0, "all are counted")
+    assert httpx.get(metrics.replace("/metrics", "/livez"), timeout=PATIENCE).status_code == 404
+
+
+def test_a_busy_metrics_port_is_one_clear_line(tmp_path: Path) -> None:
+    """As that of the API is."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        second = Up(tmp_path / "data", BINDERY_METRICS_PORT=str(port))
+        assert second.process.wait(PATIENCE) == 1
+        second.line(rf"^Error: cannot listen on 127\.0\.0\.1 port {port}: .*BINDERY_METRICS_PORT sets another$")
