@@ -7,6 +7,7 @@ from typing import Any
 from service.settings import store_url
 from service.settings.faults import Faults
 from service.settings.model import VARIABLES, Settings
+from service.settings.secret_files import with_files
 from service.settings.services import ServiceConfig
 from service.settings.services_file import read_services
 
@@ -21,12 +22,13 @@ _WITHOUT_VALUE: dict[str, Any] = {"trusted_proxies": (), "api_keys": ()}
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Read every setting from `environ`, and the Services from the file it may name.
+    """Read every setting from `environ` and the files of its secrets' directory, the Services from the file it may name.
 
     Raises:
         SettingsError: with all faults; no value of a variable is repeated in it.
     """
     faults = Faults()
+    environ = with_files(environ, PREFIX, faults)
     _refuse_unknown(environ, faults)
     values: dict[str, Any] = {}
     for field, var in VARIABLES.items():

@@ -36,6 +36,14 @@ class Settings(OperatingVariables, frozen=True, kw_only=True):
             shown_default="none",
         ),
     ]
+    secrets_dir: Annotated[
+        Path | None,
+        Var(
+            "BINDERY_SECRETS_DIR",
+            rules.path,
+            "Directory of files named as these variables, each with a value; a variable goes before its file",
+        ),
+    ]
     data_dir: Annotated[
         Path,
         Var("BINDERY_DATA_DIR", rules.path, "Where `bindery up` keeps its data and credentials", ".bindery"),
