@@ -55,7 +55,9 @@ def _operator_schema(kind: str) -> Any:
 
 @functools.cache
 def _gateway_schema(kind: str) -> Any:
-    source = (npm() / "node_modules/@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1" / f"{kind}.js").read_text()
+    source = (
+        npm() / "node_modules/@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1" / f"{kind}.js"
+    ).read_text()
     schema = json.loads(source.split("const schema = ", 1)[1].split("};\n", 1)[0] + "}")
     # Its metadata are Kubernetes' own.
     schema["properties"]["metadata"] = {"type": "object"}

@@ -48,7 +48,9 @@ def test_rendering_twice_changes_nothing(helm4: Helm, values: Path) -> None:
 def test_the_matrix_has_every_kind(helm4: Helm) -> None:
     """Among the entries, every kind of object that the templates can make is made."""
     templates = [path.read_text() for path in (CHART / "templates").rglob("*.yaml")]
-    possible = {line.removeprefix("kind: ") for text in templates for line in text.splitlines() if line.startswith("kind: ")}
+    possible = {
+        line.removeprefix("kind: ") for text in templates for line in text.splitlines() if line.startswith("kind: ")
+    }
     made = {document["kind"] for values in MATRIX for document in helm4.render(values)}
     assert made == possible
     assert {"HTTPRoute", "Ingress", "ScaledObject", "HorizontalPodAutoscaler", "StatefulSet"} <= made

@@ -1,0 +1,96 @@
+"""Roll-outs, drains and stops lose nothing: what the chart says fits what the processes do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.chart.helm import CHART, MATRIX, Document, Helm, named, of_kind
+
+pytestmark = pytest.mark.slow
+matrix = pytest.mark.parametrize("values", MATRIX, ids=lambda path: path.stem)
+
+
+def _grace(documents: list[Document]) -> int:
+    settings = next(d for d in of_kind(documents, "ConfigMap") if "BINDERY_SHUTDOWN_GRACE" in d["data"])
+    return int(settings["data"]["BINDERY_SHUTDOWN_GRACE"])
+
+
+@matrix
+def test_a_stopping_pod_has_its_whole_grace(helm4: Helm, values: Path) -> None:
+    """Kubernetes kills a pod later than Bindery ends by itself: after the wait before SIGTERM, the grace, and a margin."""
+    documents = helm4.render(values)
+    for deployment in of_kind(documents, "Deployment"):
+        spec = deployment["spec"]["template"]["spec"]
+        [container] = spec["containers"]
+        before = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        assert spec["terminationGracePeriodSeconds"] >= before + _grace(documents) + 5
+
+
+@matrix
+def test_no_pod_is_missing_during_an_update(helm4: Helm, values: Path) -> None:
+    """A new pod is ready before an old one goes."""
+    for deployment in of_kind(helm4.render(values), "Deployment"):
+        assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+@matrix
+def test_the_number_of_pods_has_one_master(helm4: Helm, values: Path) -> None:
+    """A Deployment that something scales states no number, or each release would reset it."""
+    documents = helm4.render(values)
+    scaled = [
+        document["spec"]["scaleTargetRef"]["name"]
+        for document in of_kind(documents, "HorizontalPodAutoscaler", "ScaledObject")
+    ]
+    assert len(scaled) == len(set(scaled))
+    for deployment in of_kind(documents, "Deployment"):
+        assert ("replicas" in deployment["spec"]) != (deployment["metadata"]["name"] in scaled)
+
+
+def test_drains_take_one_pod_at_a_time(helm4: Helm) -> None:
+    """There is a budget for the API and one for workers, which never keep a broken pod's node from being drained."""
+    budgets = of_kind(helm4.render(CHART / "ci" / "trial.yaml"), "PodDisruptionBudget")
+    assert len(budgets) == 2
+    for budget in budgets:
+        assert (budget["spec"]["maxUnavailable"], budget["spec"]["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
+
+
+def test_probes_of_the_api(helm4: Helm) -> None:
+    """Readiness asks what needs the store, liveness what does not: an outage of the store restarts nothing."""
+    documents = helm4.render(CHART / "ci" / "trial.yaml")
+    [api] = named(documents, "Deployment", "shop-bindery-api")["spec"]["template"]["spec"]["containers"]
+    paths = {name: api[name]["httpGet"]["path"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+
+
+def test_probes_of_a_worker_are_the_values(helm4: Helm) -> None:
+    """A worker's probes are taken as they are given, on the port that it is given."""
+    documents = helm4.render(CHART / "ci" / "extras.yaml")
+    [worker] = named(documents, "Deployment", "shop-bindery-worker")["spec"]["template"]["spec"]["containers"]
+    assert worker["ports"] == [{"name": "http", "containerPort": 9001, "protocol": "TCP"}]
+    assert worker["readinessProbe"] == {"httpGet": {"path": "/readyz", "port": "http"}}
+    assert worker["startupProbe"]["failureThreshold"] == 30
+
+
+def test_keda_looks_at_every_lane(helm4: Helm) -> None:
+    """Each lane of both ledgers of each Service has a trigger, under the key that the store uses."""
+    from service.domain.jobs import LANES  # late: of this test alone
+
+    [scaled] = of_kind(helm4.render(CHART / "ci" / "production.yaml"), "ScaledObject")
+    keys = [trigger["metadata"]["listName"] for trigger in scaled["spec"]["triggers"]]
+    sids = ("IS00000000000000000000000000000001", "IS00000000000000000000000000000003")
+    assert sorted(keys) == sorted(
+        f"{{{sid}}}:{ledger}{lane}" for sid in sids for ledger in "nc" for lane in range(LANES)
+    )
+
+
+def test_pods_are_spread(helm4: Helm) -> None:
+    """Over zones and over nodes, each component by itself."""
+    documents = helm4.render(CHART / "ci" / "trial.yaml")
+    for component in ("api", "worker"):
+        spec = named(documents, "Deployment", f"shop-bindery-{component}")["spec"]["template"]["spec"]
+        keys = [spread["topologyKey"] for spread in spec["topologySpreadConstraints"]]
+        assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        for spread in spec["topologySpreadConstraints"]:
+            assert spread["labelSelector"]["matchLabels"]["app.kubernetes.io/component"] == component
