@@ -22,7 +22,7 @@ _WITHOUT_VALUE: dict[str, Any] = {"trusted_proxies": (), "api_keys": ()}
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Read every setting from `environ` and the files of its secrets' directory, the Services from the file it may name.
+    """Read every setting from `environ` and the directory of secrets, and the Services from the file, that it may name.
 
     Raises:
         SettingsError: with all faults; no value of a variable is repeated in it.

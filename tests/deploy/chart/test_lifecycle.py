@@ -19,7 +19,7 @@ def _grace(documents: list[Document]) -> int:
 
 @matrix
 def test_a_stopping_pod_has_its_whole_grace(helm4: Helm, values: Path) -> None:
-    """Kubernetes kills a pod later than Bindery ends by itself: after the wait before SIGTERM, the grace, and a margin."""
+    """Kubernetes kills a pod later than it ends by itself: after the wait before SIGTERM, the grace, and a margin."""
     documents = helm4.render(values)
     for deployment in of_kind(documents, "Deployment"):
         spec = deployment["spec"]["template"]["spec"]
