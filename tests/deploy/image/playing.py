@@ -1,8 +1,8 @@
 """A rendered chart, really run: podman plays its pods, with the Services as names of their network.
 
 Podman knows no StatefulSets, Jobs and probes of Kubernetes, and fills in no variable within another: the pods of
-StatefulSets and Jobs are played as pods, probes are asked here, and such variables are filled in before. Everything else
-of a pod, its security context above all, is played as rendered.
+StatefulSets and Jobs are played as pods, probes are asked here, and such variables are filled in before. All else of a
+pod, its security context above all, is played as rendered.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The image's recipe and everything the chart makes pass the linters of policies; each skip has its reason beside it."""
+"""The image's recipe and all that the chart makes pass the linters of policies; each skip has its reason beside it."""
 
 from __future__ import annotations
 
