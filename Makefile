@@ -12,13 +12,14 @@ CHART_NPM := tests/deploy/npm
 CHART_STAMP := $(CHART_NPM)/node_modules/.locked
 UV ?= uv
 SECONDS ?= 1800
+IMAGE ?= bindery:latest
 CODE := service $(wildcard workers) tests
 
 .DEFAULT_GOAL := help
 .PHONY: help run test slow lint check proof soak bench bench-full image chart-readme format lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(RUN_STAMP) ## set up what is missing, then serve: embedded Valkey, API and worker (Ctrl-C stops it)
 	@exec $(BIN)/bindery up
@@ -49,6 +50,14 @@ bench: $(BENCH_STAMP) ## measure against the targets, in under 10 minutes; resul
 
 bench-full: $(BENCH_STAMP) ## measure everything: every size of store and number of processes (takes an hour)
 	@$(BIN)/python -m tests.benchmarks --full
+
+image: ## build the image with docker, podman or buildah; IMAGE names it, BASE its base
+	@engine="$$(command -v docker || command -v podman || command -v buildah)" || { \
+		echo "bindery: neither docker nor podman nor buildah is here" >&2; exit 1; }; \
+	case "$$engine" in */buildah) set -- bud ;; *) set -- build ;; esac; \
+	$$engine "$$@" --file deploy/Dockerfile --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) \
+		--build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
 
 chart-readme: $(CHART_STAMP) ## write the chart's parameters into its README (needs npm)
 	@node $(CHART_NPM)/node_modules/.bin/readme-generator -v helm/bindery/values.yaml -r helm/bindery/README.md >/dev/null
