@@ -21,7 +21,6 @@ from tests.deploy.image.machine import Machine
 
 NETWORK = "push"
 _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
-_OWNER = {"volume.podman.io/uid": "10001", "volume.podman.io/gid": "10001"}
 _READY_SECONDS, _POLL_SECONDS, _STOP_SECONDS = 60, 0.1, 60
 _ASK = (
     "import sys, urllib.request as r, urllib.error as e\n"
@@ -59,7 +58,7 @@ class Played:
         for claim in document["spec"].get("volumeClaimTemplates", ()):
             volume = claim["metadata"]["name"]
             spec.setdefault("volumes", []).append({"name": volume, "persistentVolumeClaim": {"claimName": volume}})
-            metadata = {"name": volume, "annotations": _OWNER}
+            metadata = {"name": volume}
             claims.append(
                 {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": claim["spec"]}
             )
@@ -72,6 +71,11 @@ class Played:
                 variable["value"] = filled[variable["name"]]
         metadata = {"name": name, "labels": labels}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        if claims:
+            self._play([], *claims)
+            self._own(
+                [claim["metadata"]["name"] for claim in claims], container["image"], spec["securityContext"]["fsGroup"]
+            )
         maps = of_kind(self._documents, "ConfigMap")
         self._play(self._names(labels), *maps, *claims, pod)
         return f"{name}-{container['name']}"
@@ -94,8 +98,7 @@ class Played:
         """Wait until a workload's container is ready."""
         end = time.monotonic() + _READY_SECONDS
         while self.probe(kind, name, "readinessProbe") != 200:
-            said = self._machine.run("podman", "ps", "--all").stdout
-            assert time.monotonic() < end, f"{name} did not get ready: {said}"
+            assert time.monotonic() < end, f"{name} did not get ready: {self._all_said()}"
             time.sleep(_POLL_SECONDS)
 
     def ended(self, container: str, seconds: float) -> Ended:
@@ -124,6 +127,14 @@ class Played:
         done = self._machine.run("podman", "logs", container)
         return done.stdout + done.stderr
 
+    def _all_said(self) -> str:
+        names = self._machine.run("podman", "ps", "--all", "--format", "{{.Names}}").stdout.split()
+        return "\n".join(f"{name}:\n{self.said(name)[-2000:]}" for name in names if not name.endswith("-infra"))
+
+    def within(self, container: str, *command: str) -> str:
+        """Run a command in a container; answers what it printed."""
+        return self._machine.run("podman", "exec", container, *command).stdout
+
     def end(self) -> None:
         """Take everything away."""
         self._machine.run("podman", "pod", "rm", "--all", "--force", "--time", "0")
@@ -131,11 +142,23 @@ class Played:
         self._machine.run("podman", "secret", "rm", "--all")
         self._machine.run("podman", "network", "rm", NETWORK)
 
+    def _own(self, volumes: list[str], image: str, group: int) -> None:
+        """Let a group write to new volumes, as a kubelet does; podman gives them to whom the image's folder belongs."""
+        for volume in volumes:
+            run = ("podman", "run", "--rm", "--network", "none", "--volume", f"{volume}:/data", "--entrypoint", "true")
+            self._machine.run(*run, image)
+            form = ("--format", "{{.Mountpoint}}")
+            folder = self._machine.run("podman", "volume", "inspect", *form, volume).stdout.strip()
+            # As new disks have it: podman treats an empty volume as a new one, and gives it away again.
+            self._machine.run("mkdir", "--parents", f"{folder}/lost+found")
+            self._machine.run("chgrp", "--recursive", str(group), folder)
+            self._machine.run("chmod", "--recursive", "g+rwxs", folder)
+
     def _names(self, labels: Document) -> list[str]:
         services = of_kind(self._documents, "Service")
         return [s["metadata"]["name"] for s in services if s["spec"]["selector"].items() <= labels.items()]
 
     def _play(self, names: list[str], *documents: Document) -> None:
         network = ",".join([f"{NETWORK}:", *(f"alias={name}" for name in names)]).replace(":,", ":").removesuffix(":")
-        command = ("podman", "kube", "play", "--network", network, "-")
+        command = ("podman", "kube", "play", "--replace", "--network", network, "-")
         self._machine.run(*command, given=yaml.safe_dump_all(documents))

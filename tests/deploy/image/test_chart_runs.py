@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 API, WORKER = ("Deployment", "shop-bindery-api"), ("Deployment", "shop-bindery-worker")
 SERVER = ("StatefulSet", "shop-bindery-valkey")
 API_CONTAINER, WORKER_CONTAINER = "shop-bindery-api-api", "shop-bindery-worker-worker"
+SERVER_CONTAINER = "shop-bindery-valkey-valkey"
 #: Podman's names have no proxies before them: a Service is reached at its pods' own port.
 SETS: dict[str, object] = {
     "image": {"repository": IMAGE.split(":")[0], "tag": "test", "pullPolicy": "Never"},
@@ -59,7 +60,22 @@ def test_the_store_check_passes(played: Played) -> None:
     assert {line.split()[0] for line in ended.said.splitlines()} == {"ok"}, ended.said
 
 
-@pytest.mark.parametrize("container", [API_CONTAINER, WORKER_CONTAINER, "shop-bindery-valkey-valkey"])
+def test_the_store_check_fails_a_release_whose_store_evicts(played: Played) -> None:
+    """The Job ends with 1 and says what is wrong and how to mend it."""
+
+    def evict(policy: str) -> None:
+        assert played.within(SERVER_CONTAINER, "valkey-cli", "config", "set", "maxmemory-policy", policy) == "OK\n"
+
+    evict("allkeys-lru")
+    try:
+        ended = played.ended(played.start("Job", "shop-bindery-store-check"), seconds=60)
+    finally:
+        evict("noeviction")
+    assert ended.status == 1
+    assert "maxmemory-policy is allkeys-lru: CONFIG SET maxmemory-policy noeviction" in ended.said
+
+
+@pytest.mark.parametrize("container", [API_CONTAINER, WORKER_CONTAINER, SERVER_CONTAINER])
 def test_pods_run_as_the_profile_says(played: Played, container: str) -> None:
     """As user 10001, with a read-only root, no capability and no way to any, under a seccomp profile."""
     found = played.inspect(container)
@@ -84,10 +100,10 @@ def test_secrets_are_files_and_not_variables(played: Played, documents: list[Doc
 def test_probes_tell_the_truth(played: Played) -> None:
     """While the store is away the API is alive and not ready; when it is back, so is readiness, without a restart."""
     assert played.probe(*API, "startupProbe") == 200
-    played.stop("shop-bindery-valkey-valkey", grace=20)
+    played.stop(SERVER_CONTAINER, grace=20)
     assert played.probe(*API, "livenessProbe") == 200
     assert played.probe(*API, "readinessProbe") == 503
-    played.resume("shop-bindery-valkey-valkey")
+    played.resume(SERVER_CONTAINER)
     played.ready(*SERVER)
     played.ready(*API)
     assert played.inspect(API_CONTAINER)["RestartCount"] == 0
