@@ -47,7 +47,7 @@ async def test_a_ticks_commands_leave_together(redis: Redis, commands: int, most
 async def test_every_caller_gets_its_own_reply(redis: Redis) -> None:
     """Replies resolve in the order of the commands, whatever their sizes."""
     words = [b"%d" % n * (n % 700 + 1) for n in range(3000)]
-    assert await asyncio.gather(*[redis.command("ECHO", word) for word in words]) == words
+    assert await asyncio.gather(*[redis.command("ECHO", word, timeout=20) for word in words]) == words
 
 
 async def test_a_caller_that_leaves_disturbs_nobody(redis: Redis) -> None:
