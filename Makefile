@@ -13,6 +13,7 @@ CHART_STAMP := $(CHART_NPM)/node_modules/.locked
 UV ?= uv
 SECONDS ?= 1800
 IMAGE ?= bindery:latest
+TIMES ?= 1
 CODE := service $(wildcard workers) tests
 
 .DEFAULT_GOAL := help
@@ -39,8 +40,8 @@ lint: $(DEPLOY_STAMP) ## format, lint, types, import rules and the README's tabl
 
 check: lint test slow ## everything CI asks
 
-proof: $(DEPLOY_STAMP) ## run the long proofs: load, endurance, randomised faults
-	@$(BIN)/python -m pytest -m proof
+proof: $(DEPLOY_STAMP) ## run the long proofs: load, endurance, randomised faults (half an hour; TIMES=10 for ten in a row)
+	@for time in $$(seq $(TIMES)); do $(BIN)/python -m pytest -m proof || exit 1; done
 
 soak: $(DEV_STAMP) ## half an hour of load with every fault in random order (SECONDS=1800); report under .bindery/soak
 	@$(BIN)/python -m tests.faults.soak --seconds $(SECONDS)

@@ -37,7 +37,7 @@ from tests.faults.test_starved_worker import starve
 from tests.faults.test_store_full import fill_memory
 
 TURN_SECONDS = 60.0
-_REST = (0.5, 3.0)
+REST = (0.5, 3.0)
 _GLANCE = 0.5
 
 FAULTS: list[Fault[Deployment]] = [
@@ -138,7 +138,7 @@ class Soak:
     ) -> None:
         async with load:
             while time.monotonic() < end:
-                await asyncio.sleep(dice.uniform(*_REST))
+                await asyncio.sleep(dice.uniform(*REST))
                 load.check_alive()
                 if load.plan.turn == 1:
                     held.take_warm()
