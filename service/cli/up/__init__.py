@@ -38,6 +38,8 @@ def command() -> None:
     except OSError as error:
         raise click.ClickException(f"the data directory {path} cannot be used: {error}") from error
     settings = local.loaded(environ)
+    if embedded and settings.redis_replicas:
+        raise click.ClickException("BINDERY_REDIS_REPLICAS must be 0: the embedded Valkey has no replicas")
     listening = _bind("BINDERY_PORT", settings.host, settings.port)
     host, port = listener.local_address(listening)
     stages = [_valkey(path, store, environ, lock)] if embedded else []

@@ -81,6 +81,14 @@ def test_bad_settings_end_a_start_with_all_faults(command: str, environ: dict[st
     assert "BINDERY_LOG_LEVEL must be one of" in result.output
 
 
+def test_the_embedded_store_has_no_replicas_to_wait_for(environ: dict[str, str]) -> None:
+    """Otherwise all would be answered 503, for ever."""
+    alone = {name: value for name, value in environ.items() if name != "BINDERY_REDIS_URL"}
+    result = run("up", environ={**alone, "BINDERY_REDIS_REPLICAS": "1"})
+    assert result.exit_code == 1
+    assert "the embedded Valkey has no replicas" in result.output
+
+
 def test_check_names_a_store_that_is_not_there(environ: dict[str, str], tmp_path: Path) -> None:
     """One clear line with status 1; the URL, which may hold a password, is not in it."""
     result = run("check", environ={**environ, "BINDERY_REDIS_URL": f"unix://:s3cret@{tmp_path}/none.sock"})
