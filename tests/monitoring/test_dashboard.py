@@ -23,8 +23,8 @@ from tests.servers.valkey import ValkeyServer
 
 pytestmark = pytest.mark.slow
 
-DASHBOARD = msgspec.json.decode((DEPLOY / "grafana" / "bindery.json").read_bytes())
-RULES = {path.name: path.read_text() for path in sorted((DEPLOY / "prometheus").glob("*.yaml"))}
+DASHBOARD = msgspec.json.decode((DEPLOY / "grafana" / "dashboards" / "bindery.json").read_bytes())
+RULES = {path.name: path.read_text() for path in sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))}
 SECONDS = 12.0
 VARIABLES = {"$__rate_interval": "10s", "$namespace": ".*", "$service_name": ".*"}
 ELSEWHERE = "bindery_upstream_"
@@ -133,7 +133,7 @@ def test_every_panel_has_data(observed: Prometheus) -> None:
 
 def test_every_recorded_series_has_data(observed: Prometheus) -> None:
     """The alerts are reckoned from these."""
-    recorded = re.findall(r"record: (\S+)", RULES["recording.yaml"])
+    recorded = re.findall(r"record: (\S+)", RULES["recording.yml"])
     assert len(recorded) > 30
     assert set(recorded) - observed.names() == set()
 

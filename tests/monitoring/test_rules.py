@@ -11,13 +11,13 @@ import pytest
 from tests.monitoring.prometheus import DEPLOY, tool
 
 PROMETHEUS = DEPLOY / "prometheus"
-TESTS = sorted((PROMETHEUS / "tests").glob("*.yaml"))
+TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 RUNBOOK = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text()
 
 
 def alerts() -> list[str]:
     """Every alert's name."""
-    return re.findall(r"- alert: (\w+)", (PROMETHEUS / "alerts.yaml").read_text())
+    return re.findall(r"- alert: (\w+)", (PROMETHEUS / "rules" / "alerts.yml").read_text())
 
 
 def promtool(*words: str) -> str:
@@ -29,7 +29,7 @@ def promtool(*words: str) -> str:
 
 def test_the_rules_are_valid() -> None:
     """As Prometheus loads them."""
-    assert "SUCCESS" in promtool("check", "rules", "recording.yaml", "alerts.yaml")
+    assert "SUCCESS" in promtool("check", "rules", "rules/recording.yml", "rules/alerts.yml")
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ def test_each_alert_is_seen_firing_and_silent() -> None:
 
 def test_the_runbook_knows_each_alert() -> None:
     """Under a heading of its own, which the alert names."""
-    text = (PROMETHEUS / "alerts.yaml").read_text()
+    text = (PROMETHEUS / "rules" / "alerts.yml").read_text()
     headings = re.findall(r"^### (\w+)$", RUNBOOK, re.MULTILINE)
     assert [name for name in headings if name.startswith("Bindery")] == alerts()
     assert re.findall(r"runbook: docs/runbook\.md#(\w+)", text) == [name.lower() for name in alerts()]
