@@ -18,7 +18,7 @@ def test_a_breaker_is_shown_by_its_number(state: str, shown: int) -> None:
 def test_calls_and_waits_are_counted() -> None:
     """By upstream, operation and outcome."""
     labels = {"upstream": "upstream.test", "operation": "create", "outcome": "done"}
-    observe_call(*labels.values(), 0.2)
+    observe_call("upstream.test", "create", "done", 0.2)
     observe_wait("upstream.test", 0.1)
     assert registry.get_sample_value("bindery_upstream_call_duration_seconds_count", labels) == 1
     assert registry.get_sample_value("bindery_upstream_wait_seconds_sum", {"upstream": "upstream.test"}) == 0.1
