@@ -54,13 +54,14 @@ async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
     Raises:
         StoreUnavailable, StoreFull, TooManyRequests: leases that were not settled run out.
     """
+    # Before the take: a worker that is held up until it reads the answer is late by as much.
+    asked = time.monotonic()
     lease = await service.ledgers.take(lane, REGISTRATIONS, _lease_ms(service.notify.external))
     if lease is None:
         return False
     if not lease.records:
         return True
     tally.taken += len(lease.records)
-    began = time.monotonic()
 
     async def reconcile(records: Sequence[Record]) -> list[Settlement]:
         return await reconcile_notify(service, Lease(lease.token, list(records)))
@@ -76,19 +77,20 @@ async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
         raise
     tally.count(settlements)
     taken = zip(lease.records, lease.owed, strict=True)
-    lateness.observe(_delays(service.config.name, lane.ledger), taken, settlements, time.monotonic() - began)
+    lateness.observe(_delays(service.config.name, lane.ledger), taken, settlements, time.monotonic() - asked)
     _count(service.config.name, lane.ledger, settlements)
     return True
 
 
 async def chat_batch(service: Service, lane: Lane, tally: Tally) -> bool:
     """Work one batch of a Chat lane, its identities side by side; answers and raises as ``notify_batch``."""
+    asked = time.monotonic()
     taken = await service.ledgers.take_chat(lane, IDENTITIES, _lease_ms(service.chat.external))
     if taken is None:
         return False
     token, identities = taken
     results = await asyncio.gather(
-        *(_chat_identity(service, lane, token, work, tally) for work in identities), return_exceptions=True
+        *(_chat_identity(service, lane, token, work, tally, asked) for work in identities), return_exceptions=True
     )
     for result in results:
         if isinstance(result, BaseException):
@@ -96,10 +98,11 @@ async def chat_batch(service: Service, lane: Lane, tally: Tally) -> bool:
     return True
 
 
-async def _chat_identity(service: Service, lane: Lane, token: bytes, work: ChatWork, tally: Tally) -> None:
+async def _chat_identity(
+    service: Service, lane: Lane, token: bytes, work: ChatWork, tally: Tally, asked: float
+) -> None:
     owed = [r for r in work.records if not r.channels or r.chat in (State.PENDING, State.UNKNOWN)]
     tally.taken += len(owed)
-    began = time.monotonic()
 
     async def reconcile(records: Sequence[Record]) -> list[Settlement]:
         return await reconcile_chat(service, ChatWork(work.owner, list(records)))
@@ -117,7 +120,7 @@ async def _chat_identity(service: Service, lane: Lane, token: bytes, work: ChatW
         raise
     tally.count(settlements)
     taken = ((record, work.owed) for record in owed)
-    lateness.observe(_delays(service.config.name, lane.ledger), taken, settlements, time.monotonic() - began)
+    lateness.observe(_delays(service.config.name, lane.ledger), taken, settlements, time.monotonic() - asked)
     _count(service.config.name, lane.ledger, settlements)
 
 
