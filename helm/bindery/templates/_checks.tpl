@@ -77,6 +77,7 @@
 {{- define "bindery.checks.settings" -}}
 {{- $settings := .Values.settings -}}
 {{- if not $settings.accountSid }}{{ fail "settings.accountSid: must be set: AC and 32 hex digits" }}{{ end -}}
+{{- if and .Values.valkey.enabled $settings.redisReplicas }}{{ fail "settings.redisReplicas: must be 0 with valkey.enabled, which has none" }}{{ end -}}
 {{- if $settings.services -}}
 {{- range $key := list "serviceSid" "chatServiceSid" -}}
 {{- if get $settings $key }}{{ fail (printf "settings.%s: must be empty beside settings.services" $key) }}{{ end -}}
