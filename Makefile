@@ -17,7 +17,7 @@ TIMES ?= 1
 CODE := service $(wildcard workers) tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint check proof soak bench bench-full image chart-readme format lock clean
+.PHONY: help run test slow lint check proof soak bench bench-full image chart format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,7 +60,8 @@ image: ## build the image with docker, podman or buildah; IMAGE names it, BASE i
 		--build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py) \
 		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
 
-chart-readme: $(CHART_STAMP) ## write the chart's parameters into its README (needs npm)
+chart: $(CHART_STAMP) ## write what the chart repeats: its README's parameters, rules, dashboard (needs npm)
+	@cp deploy/prometheus/recording.yaml deploy/prometheus/alerts.yaml deploy/grafana/bindery.json helm/bindery/files/
 	@node $(CHART_NPM)/node_modules/.bin/readme-generator -v helm/bindery/values.yaml -r helm/bindery/README.md >/dev/null
 
 format: $(DEV_STAMP) ## format the code and mend what the linter can mend

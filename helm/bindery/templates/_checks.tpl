@@ -97,6 +97,7 @@
 
 {{- define "bindery.checks.network" -}}
 {{- if and .Values.ingress.enabled .Values.httpRoute.enabled }}{{ fail "httpRoute.enabled: must be false beside ingress.enabled" }}{{ end -}}
+{{- if eq (int .Values.api.port) (int .Values.metrics.port) }}{{ fail "metrics.port: must not be api.port" }}{{ end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}{{ fail "ingress.hosts: must name a host" }}{{ end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}{{ fail "httpRoute.parentRefs: must name a Gateway" }}{{ end -}}
 {{- end -}}
@@ -117,9 +118,5 @@
 {{- else if not (or .Values.valkey.enabled .Values.redis.hosts) -}}
 {{- fail "worker.autoscaling.keda.trigger: redis needs redis.hosts or valkey.enabled, a URL in a Secret is not read; or take prometheus" -}}
 {{- end -}}
-{{- end -}}
-{{- $rules := .Files.Get "files/prometheus-rules.yaml" | fromYaml -}}
-{{- if and .Values.prometheusRule.enabled (not (concat ($rules.groups | default list) .Values.prometheusRule.groups)) -}}
-{{- fail "prometheusRule.groups: must be set, this chart has no rules of its own" -}}
 {{- end -}}
 {{- end -}}

@@ -50,6 +50,19 @@ env:
   {{- end }}
 {{- end -}}
 
+{{/* Probes of API or worker: they ask its own loop, on the port that nobody else calls. */}}
+{{- define "bindery.container.probes" -}}
+startupProbe:
+  httpGet: {path: /livez, port: metrics}
+  {{- toYaml .startupProbe | nindent 2 }}
+livenessProbe:
+  httpGet: {path: /livez, port: metrics}
+  {{- toYaml .livenessProbe | nindent 2 }}
+readinessProbe:
+  httpGet: {path: /readyz, port: metrics}
+  {{- toYaml .readinessProbe | nindent 2 }}
+{{- end -}}
+
 {{/* (list $ $extraVolumeMounts) */}}
 {{- define "bindery.container.mounts" -}}
 {{- $ := first . -}}
@@ -111,7 +124,7 @@ app.kubernetes.io/version: {{ $.Chart.AppVersion | quote }}
 
 {{/* A change of configuration rolls the pods. */}}
 {{- define "bindery.pod.checksums" -}}
-checksum/settings: {{ toJson (list .Values.settings .Values.api.host .Values.api.port) | sha256sum }}
+checksum/settings: {{ toJson (list .Values.settings .Values.api.host .Values.api.port .Values.metrics.port) | sha256sum }}
 checksum/secrets: {{ include "bindery.pod.secretsChecksum" . }}
 {{- end -}}
 

@@ -55,6 +55,12 @@ BAD: list[tuple[str, str, Any]] = [
     (TRIAL, "secrets.apiKeys", f"SK00000000000000000000000000000001={SECRET}"),
     (TRIAL, "service.type", "ExternalName"),
     (TRIAL, "serviceMonitor.interval", "often"),
+    (TRIAL, "metrics.port", 80),
+    (TRIAL, "metrics.port", 8080),
+    (TRIAL, "settings.traces", "jaeger"),
+    (TRIAL, "settings.shutdownDelay", -1),
+    (TRIAL, "settings.keepAlive", 0),
+    (TRIAL, "worker.livenessProbe", {"exec": {"command": ["true"]}}),
     (TRIAL, "podSecurity.runAsUser", 0),
     (TRIAL, "networkPolicy.clients", [{"everyone": True}]),
     (TRIAL, "networkPolicy.dns.to", []),
@@ -95,7 +101,6 @@ BAD: list[tuple[str, str, Any]] = [
 MISSING = {
     "ingress.enabled": "ingress.hosts: must name a host",
     "httpRoute.enabled": "httpRoute.parentRefs: must name a Gateway",
-    "prometheusRule.enabled": "prometheusRule.groups: must be set",
 }
 """What is turned on -> what then is missing."""
 

@@ -12,20 +12,20 @@ pytestmark = pytest.mark.slow
 matrix = pytest.mark.parametrize("values", MATRIX, ids=lambda path: path.stem)
 
 
-def _grace(documents: list[Document]) -> int:
-    settings = next(d for d in of_kind(documents, "ConfigMap") if "BINDERY_SHUTDOWN_GRACE" in d["data"])
-    return int(settings["data"]["BINDERY_SHUTDOWN_GRACE"])
+def _seconds(documents: list[Document], name: str) -> int:
+    settings = next(d for d in of_kind(documents, "ConfigMap") if name in d["data"])
+    return int(settings["data"][name])
 
 
 @matrix
 def test_a_stopping_pod_has_its_whole_grace(helm4: Helm, values: Path) -> None:
-    """Kubernetes kills a pod later than it ends by itself: after the wait before SIGTERM, the grace, and a margin."""
+    """Kubernetes kills a pod later than it ends by itself: its delay, its grace, and a margin."""
     documents = helm4.render(values)
     for deployment in of_kind(documents, "Deployment"):
         spec = deployment["spec"]["template"]["spec"]
-        [container] = spec["containers"]
-        before = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        assert spec["terminationGracePeriodSeconds"] >= before + _grace(documents) + 5
+        is_api = deployment["metadata"]["labels"]["app.kubernetes.io/component"] == "api"
+        delay = _seconds(documents, "BINDERY_SHUTDOWN_DELAY") if is_api else 0
+        assert spec["terminationGracePeriodSeconds"] >= delay + _seconds(documents, "BINDERY_SHUTDOWN_GRACE") + 5
 
 
 @matrix
@@ -56,21 +56,29 @@ def test_drains_take_one_pod_at_a_time(helm4: Helm) -> None:
         assert (budget["spec"]["maxUnavailable"], budget["spec"]["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
 
 
-def test_probes_of_the_api(helm4: Helm) -> None:
+@pytest.mark.parametrize("component", ["api", "worker"])
+def test_probes(helm4: Helm, component: str) -> None:
     """Readiness asks what needs the store, liveness what does not: an outage of the store restarts nothing."""
-    documents = helm4.render(CHART / "ci" / "trial.yaml")
-    [api] = named(documents, "Deployment", "shop-bindery-api")["spec"]["template"]["spec"]["containers"]
-    paths = {name: api[name]["httpGet"]["path"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
-    assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+    documents = helm4.render(CHART / "ci" / "extras.yaml")
+    deployment = named(documents, "Deployment", f"shop-bindery-{component}")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    asked = {name: container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert {name: probe["path"] for name, probe in asked.items()} == {
+        "startupProbe": "/livez",
+        "livenessProbe": "/livez",
+        "readinessProbe": "/readyz",
+    }
+    assert {probe["port"] for probe in asked.values()} == {"metrics"}
+    assert {"name": "metrics", "containerPort": 9001, "protocol": "TCP"} in container["ports"]
+    assert _seconds(documents, "BINDERY_METRICS_PORT") == 9001
 
 
-def test_probes_of_a_worker_are_the_values(helm4: Helm) -> None:
-    """A worker's probes are taken as they are given, on the port that it is given."""
+def test_the_timing_of_probes_is_the_values(helm4: Helm) -> None:
+    """A value replaces one number of a probe, and leaves the others."""
     documents = helm4.render(CHART / "ci" / "extras.yaml")
     [worker] = named(documents, "Deployment", "shop-bindery-worker")["spec"]["template"]["spec"]["containers"]
-    assert worker["ports"] == [{"name": "http", "containerPort": 9001, "protocol": "TCP"}]
-    assert worker["readinessProbe"] == {"httpGet": {"path": "/readyz", "port": "http"}}
-    assert worker["startupProbe"]["failureThreshold"] == 30
+    timing = {key: value for key, value in worker["startupProbe"].items() if key != "httpGet"}
+    assert timing == {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 12}
 
 
 def test_keda_looks_at_every_lane(helm4: Helm) -> None:

@@ -105,18 +105,22 @@ def test_outside_stores_and_upstreams_are_named(helm4: Helm) -> None:
     assert all(rule["to"] for rule in rules)
 
 
-def test_who_may_call(helm4: Helm) -> None:
-    """The API is called by the clients of the values, by Prometheus and the test pod; nobody calls a worker."""
-    documents = helm4.render(CHART / "ci" / "production.yaml")
-    [entry] = [p for p in _policies(documents, "Deployment/shop-bindery-api") if p.get("ingress")]
-    namespaces = [
-        peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
-        for rule in entry["ingress"]
+def _callers(documents: list[Document], label: str) -> set[tuple[str, str]]:
+    rules = [rule for policy in _policies(documents, label) for rule in policy.get("ingress", ())]
+    return {
+        (peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], port["port"])
+        for rule in rules
         for peer in rule["from"]
+        for port in rule["ports"]
         if "namespaceSelector" in peer
-    ]
-    assert namespaces == ["gateways", "monitoring"]
-    assert not any(p.get("ingress") for p in _policies(documents, "Deployment/shop-bindery-worker"))
+    }
+
+
+def test_who_may_call(helm4: Helm) -> None:
+    """The API is called by the clients of the values; Prometheus scrapes it and workers; nobody else calls these."""
+    documents = helm4.render(CHART / "ci" / "production.yaml")
+    assert _callers(documents, "Deployment/shop-bindery-api") == {("gateways", "http"), ("monitoring", "metrics")}
+    assert _callers(documents, "Deployment/shop-bindery-worker") == {("monitoring", "metrics")}
 
 
 @pytest.mark.parametrize("component", ["api", "worker"])

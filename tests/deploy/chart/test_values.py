@@ -28,7 +28,7 @@ def test_the_readme_has_the_comments_of_the_values(tmp_path: Path) -> None:
     command = ["node", str(generator), "-v", str(CHART / "values.yaml"), "-r", str(copy)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
-    assert Path(copy).read_text() == (CHART / "README.md").read_text(), "make chart-readme"
+    assert Path(copy).read_text() == (CHART / "README.md").read_text(), "make chart"
 
 
 def _objects(schema: Any) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from service.settings import load
 from service.settings.model import VARIABLES
 from tests.deploy.chart.helm import ROOT
 from tests.deploy.chart.schemas import npm
+from tests.monitoring.prometheus import tool
 
 pytestmark = pytest.mark.slow
 DEPLOY = ROOT / "deploy"
@@ -97,8 +98,27 @@ def test_a_stop_is_not_cut_short(name: str) -> None:
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= int(grace) + 5
 
 
-@pytest.mark.parametrize("name", ["valkey", "api"])
+@pytest.mark.parametrize("name", ["valkey", "api", "worker"])
 def test_health_is_checked(name: str) -> None:
     """Whoever others wait for says when it is well."""
     assert SERVICES[name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
     assert SERVICES["worker"]["depends_on"] == {"valkey": {"condition": "service_healthy"}}
+
+
+def test_prometheus_takes_its_configuration() -> None:
+    """promtool finds nothing in the configuration, nor in the rules that it names."""
+    command = [tool("promtool"), "check", "config", str(DEPLOY / "prometheus" / "prometheus.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 rule files found" in done.stdout
+
+
+def test_grafana_is_given_what_is_there() -> None:
+    """Whatever is mounted exists, and the dashboard asks the data source that is provisioned."""
+    for volume in SERVICES["grafana"]["volumes"] + SERVICES["prometheus"]["volumes"]:
+        source = volume.split(":")[0]
+        assert not source.startswith("./") or (DEPLOY / source).exists(), source
+    made = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())
+    assert made["datasources"][0]["type"] == "prometheus"
+    folder = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/bindery.yml").read_text())
+    assert folder["providers"][0]["options"]["path"] == "/var/lib/grafana/dashboards"

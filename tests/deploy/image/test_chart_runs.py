@@ -23,6 +23,7 @@ SETS: dict[str, object] = {
     "valkey.image": {"repository": VALKEY.split(":")[0], "tag": "8.1", "pullPolicy": "Never"},
     "service.port": 8080,
     "settings.shutdownGrace": 4,
+    "settings.shutdownDelay": 1,
 }
 
 
@@ -42,6 +43,7 @@ def played(containers: Machine, documents: list[Document]) -> Iterator[Played]:
         release.start(*WORKER)
         release.start(*API)
         release.ready(*API)
+        release.ready(*WORKER)
         yield release
     finally:
         release.end()
@@ -98,14 +100,15 @@ def test_secrets_are_files_and_not_variables(played: Played, documents: list[Doc
 
 
 def test_probes_tell_the_truth(played: Played) -> None:
-    """While the store is away the API is alive and not ready; when it is back, so is readiness, without a restart."""
-    assert played.probe(*API, "startupProbe") == 200
+    """While the store is away API and worker are alive and not ready; when it is back they are, without a restart."""
     played.stop(SERVER_CONTAINER, grace=20)
-    assert played.probe(*API, "livenessProbe") == 200
-    assert played.probe(*API, "readinessProbe") == 503
+    for workload in (API, WORKER):
+        assert played.probe(*workload, "startupProbe") == 200
+        assert played.probe(*workload, "livenessProbe") == 200
+        assert played.probe(*workload, "readinessProbe") == 503
     played.resume(SERVER_CONTAINER)
-    played.ready(*SERVER)
-    played.ready(*API)
+    for workload in (SERVER, API, WORKER):
+        played.ready(*workload)
     assert played.inspect(API_CONTAINER)["RestartCount"] == 0
     assert played.inspect(WORKER_CONTAINER)["RestartCount"] == 0
 

@@ -55,7 +55,7 @@ def test_what_it_says_of_itself(image: Built) -> None:
     assert len(labels["revision"]) == 40
     assert (config["User"], config["StopSignal"]) == ("10001:10001", "SIGTERM")
     assert (config["Entrypoint"], config["Cmd"]) == (["bindery"], ["api"])
-    assert list(config["ExposedPorts"]) == ["8080/tcp"]
+    assert list(config["ExposedPorts"]) == ["8080/tcp", "9464/tcp"]
 
 
 def test_it_has_no_shell_and_no_package_manager(members: dict[str, tarfile.TarInfo]) -> None:
