@@ -70,6 +70,7 @@ BAD: list[tuple[str, str, Any]] = [
     (TRIAL, "valkey.persistence.size", "8"),
     (TRIAL, "worker.autoscaling.kind", "vpa"),
     (TRIAL, "storeCheck.hooks", "post-install,after-lunch"),
+    (TRIAL, "storeCheck.hooks", "pre-install"),
     (PRODUCTION, "redis.hosts", ["two words"]),
     (PRODUCTION, "redis.mode", "replicated"),
     (PRODUCTION, "queue.mode", "cluster"),
