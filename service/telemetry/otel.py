@@ -96,7 +96,7 @@ def _span(
     ) as span:
         try:
             yield _Noted(span)
-        except BaseException as error:
+        except BaseException as error:  # noted, cancellation too, and raised again
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(Status(StatusCode.ERROR))
             raise
