@@ -61,7 +61,7 @@ image: ## build the image with docker, podman or buildah; IMAGE names it, BASE i
 		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
 
 chart: $(CHART_STAMP) ## write what the chart repeats: its README's parameters, rules, dashboard (needs npm)
-	@cp deploy/prometheus/recording.yaml deploy/prometheus/alerts.yaml deploy/grafana/bindery.json helm/bindery/files/
+	@cp deploy/prometheus/rules/*.yml deploy/grafana/dashboards/bindery.json helm/bindery/files/
 	@node $(CHART_NPM)/node_modules/.bin/readme-generator -v helm/bindery/values.yaml -r helm/bindery/README.md >/dev/null
 
 format: $(DEV_STAMP) ## format the code and mend what the linter can mend

@@ -12,9 +12,9 @@ from tests.deploy.chart.helm import CHART, ROOT, Helm, named, of_kind
 pytestmark = pytest.mark.slow
 DEPLOY = ROOT / "deploy"
 COPIES = {
-    "recording.yaml": DEPLOY / "prometheus" / "recording.yaml",
-    "alerts.yaml": DEPLOY / "prometheus" / "alerts.yaml",
-    "bindery.json": DEPLOY / "grafana" / "bindery.json",
+    "recording.yml": DEPLOY / "prometheus" / "rules" / "recording.yml",
+    "alerts.yml": DEPLOY / "prometheus" / "rules" / "alerts.yml",
+    "bindery.json": DEPLOY / "grafana" / "dashboards" / "bindery.json",
 }
 
 
@@ -27,7 +27,7 @@ def test_copies_are_current(name: str) -> None:
 def test_rules_arrive_as_they_are(helm4: Helm) -> None:
     """Every rule, templates of its own included, reaches the PrometheusRule; groups of the values come after."""
     [made] = of_kind(helm4.render(CHART / "ci" / "production.yaml"), "PrometheusRule")
-    files = [yaml.safe_load(COPIES[name].read_text())["groups"] for name in ("recording.yaml", "alerts.yaml")]
+    files = [yaml.safe_load(COPIES[name].read_text())["groups"] for name in ("recording.yml", "alerts.yml")]
     assert made["spec"]["groups"][:-1] == [group for groups in files for group in groups]
     assert made["spec"]["groups"][-1]["name"] == "bindery-pods"
 

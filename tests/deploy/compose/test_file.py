@@ -110,7 +110,7 @@ def test_prometheus_takes_its_configuration() -> None:
     command = [tool("promtool"), "check", "config", str(DEPLOY / "prometheus" / "prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 rule files found" in done.stdout
+    assert "2 rule files found" in done.stdout, done.stdout
 
 
 def test_grafana_is_given_what_is_there() -> None:
