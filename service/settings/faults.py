@@ -22,6 +22,10 @@ class Faults:
         """Note that `where` breaks `rule`, which reads on from it: "must be …"."""
         self._lines.append(f"{where} {rule}")
 
+    def named(self, where: str) -> bool:
+        """Whether something is wrong with `where` already."""
+        return any(line.startswith(f"{where} ") for line in self._lines)
+
     def raise_if_any(self) -> None:
         """End the loading.
 

@@ -10,6 +10,7 @@ from service.settings.model import VARIABLES, Settings
 from service.settings.secret_files import with_files
 from service.settings.services import ServiceConfig
 from service.settings.services_file import read_services
+from service.settings.upstreams import of_environment, refuse_contradictions
 
 PREFIX = "BINDERY_"
 LISTEN_FD = "BINDERY_LISTEN_FD"
@@ -18,6 +19,11 @@ METRICS_FD = "BINDERY_METRICS_FD"
 """Not a setting: likewise the socket of the metrics, which all its processes share."""
 
 _NAMES = tuple(var.name for var in VARIABLES.values())
+_OF_THE_ONLY_SERVICE = (
+    "BINDERY_SERVICE_SID",
+    "BINDERY_CHAT_SERVICE_SID",
+    *(name for name in _NAMES if name.startswith(("BINDERY_NOTIFY_UPSTREAM_", "BINDERY_CHAT_UPSTREAM_"))),
+)
 _WITHOUT_VALUE: dict[str, Any] = {"trusted_proxies": (), "api_keys": ()}
 
 
@@ -52,7 +58,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 def _services(environ: Mapping[str, str], values: dict[str, Any], faults: Faults) -> tuple[ServiceConfig, ...]:
     if values["services_file"] is not None:
-        for name in ("BINDERY_SERVICE_SID", "BINDERY_CHAT_SERVICE_SID"):
+        for name in _OF_THE_ONLY_SERVICE:
             if environ.get(name):
                 faults.add(name, "must not be set beside BINDERY_SERVICES_FILE")
         if any(values[field] is None for field in ("cap_policy", "app_tags")):
@@ -63,6 +69,7 @@ def _services(environ: Mapping[str, str], values: dict[str, Any], faults: Faults
     if any(values[field] is None for field in ("service_sid", "cap_policy", "app_tags")):
         return ()
     values["chat_service_sid"] = values["chat_service_sid"] or values["service_sid"]
+    notify_upstream, chat_upstream = of_environment(values, faults)
     only = ServiceConfig(
         sid=values["service_sid"],
         chat_sid=values["chat_service_sid"],
@@ -71,7 +78,10 @@ def _services(environ: Mapping[str, str], values: dict[str, Any], faults: Faults
         jwt_issuer=values["jwt_issuer"],
         jwt_audience=values["jwt_audience"],
         app_tags=values["app_tags"],
+        notify_upstream=notify_upstream,
+        chat_upstream=chat_upstream,
     )
+    refuse_contradictions((only,), "BINDERY_UPSTREAM_RATE", faults)
     return (only,)
 
 

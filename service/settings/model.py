@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from service.settings import rules, store_url
-from service.settings.operating_variables import OperatingVariables
 from service.settings.services import AC_SID, CAP_POLICIES, IS_SID, ApiKey, CapPolicy, ServiceConfig
+from service.settings.upstream_variables import UpstreamVariables
 from service.settings.variable import Var, declared
 
 _is_sid = rules.matching(IS_SID, "must be IS and 32 hex digits")
 
 
-class Settings(OperatingVariables, frozen=True, kw_only=True):
+class Settings(UpstreamVariables, frozen=True, kw_only=True):
     """All settings, checked. What was left empty counts as not set."""
 
     host: Annotated[str, Var("BINDERY_HOST", rules.host, "Address to listen on", "127.0.0.1")]

@@ -55,6 +55,24 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
     return read
 
 
+def decimal(low: float, high: float) -> Callable[[str], float]:
+    """A number from `low` to `high`, decimals allowed."""
+
+    def read(value: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) or not low <= float(value) <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return float(value)
+
+    return read
+
+
+def yes_or_no(value: str) -> bool:
+    """`yes` or `no`."""
+    if value not in ("yes", "no"):
+        raise ValueError("must be yes or no")
+    return value == "yes"
+
+
 def choice(*words: str) -> Callable[[str], str]:
     """One of `words`."""
 

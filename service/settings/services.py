@@ -10,6 +10,8 @@ from service.domain.services import CAP_POLICIES, DEFAULT_PROTOCOL_VERSIONS, Cap
 AC_SID = re.compile(r"AC[0-9a-fA-F]{32}")
 IS_SID = re.compile(r"IS[0-9a-fA-F]{32}")
 SK_SID = re.compile(r"SK[0-9a-fA-F]{32}")
+UPSTREAM_USER = re.compile(r"(?:AC|SK)[0-9a-fA-F]{32}")
+UPSTREAM_USER_RULE = "must be AC or SK, and 32 hex digits"
 SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -33,6 +35,8 @@ __all__ = [
     "IS_SID",
     "SERVICE_NAME",
     "SK_SID",
+    "UPSTREAM_USER",
+    "UPSTREAM_USER_RULE",
     "ApiKey",
     "CapPolicy",
     "ServiceConfig",

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from service.domain.services import Upstream
 from service.settings.faults import Faults
 from service.settings.services import (
     CAP_POLICIES,
@@ -16,6 +17,7 @@ from service.settings.services import (
     CapPolicy,
     ServiceConfig,
 )
+from service.settings.upstreams import CHAT_KEYS, NOTIFY_KEYS, Keys, of_table, refuse_contradictions
 
 _KEYS = (
     "sid",
@@ -26,6 +28,8 @@ _KEYS = (
     "jwt_issuer",
     "jwt_audience",
     "app_tags",
+    "notify_upstream",
+    "chat_upstream",
 )
 _WHERE = "BINDERY_SERVICES_FILE"
 
@@ -33,7 +37,7 @@ _WHERE = "BINDERY_SERVICES_FILE"
 def read_services(path: Path, defaults: Mapping[str, Any], faults: Faults) -> tuple[ServiceConfig, ...]:
     """Every Service of the file, in its order; what is wrong goes to `faults`.
 
-    `defaults` has the values of the environment for cap_policy, jwt_issuer, jwt_audience and app_tags.
+    `defaults` has the values of the environment, by field of `Settings`.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -53,6 +57,7 @@ def read_services(path: Path, defaults: Mapping[str, Any], faults: Faults) -> tu
         _Table(table, f"{_WHERE}: service {n}", faults).read(defaults) for n, table in enumerate(tables, 1)
     )
     _refuse_repetitions(services, faults)
+    refuse_contradictions(services, _WHERE, faults)
     return services
 
 
@@ -70,17 +75,23 @@ class _Table:
                 self._faults.add(f"{self._where}: {key}", "must be set")
         if IS_SID.fullmatch(name):
             self._faults.add(f"{self._where}: name", "must not look like a SID")
+        chat_sid = self._text("chat_sid", IS_SID, "must be IS and 32 hex digits") or sid
         anything = re.compile(r".+", re.DOTALL)
         return ServiceConfig(
             sid=sid,
-            chat_sid=self._text("chat_sid", IS_SID, "must be IS and 32 hex digits") or sid,
+            chat_sid=chat_sid,
             name=name,
             cap_policy=self._cap_policy(defaults["cap_policy"]),
             protocol_versions=self._protocol_versions(),
             jwt_issuer=self._text("jwt_issuer", anything, "must be text") or defaults["jwt_issuer"],
             jwt_audience=self._text("jwt_audience", anything, "must be text") or defaults["jwt_audience"],
             app_tags=self._app_tags(defaults["app_tags"]),
+            notify_upstream=self._upstream("notify_upstream", NOTIFY_KEYS, defaults, sid),
+            chat_upstream=self._upstream("chat_upstream", CHAT_KEYS, defaults, chat_sid),
         )
+
+    def _upstream(self, key: str, keys: Keys, defaults: Mapping[str, Any], sid: str) -> Upstream | None:
+        return of_table(self._table.get(key), f"{self._where}: {key}", keys, defaults, sid, self._faults)
 
     def _text(self, key: str, pattern: re.Pattern[str], rule: str) -> str | None:
         value = self._table.get(key)
