@@ -1,0 +1,207 @@
+"""One account at an upstream, over HTTP: kept connections, and each request sent with manners or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from yarl import URL
+
+from service.backends.twilio.admission import Admission
+from service.backends.twilio.errors import (
+    AccountRefused,
+    NotDone,
+    OutcomeUnknown,
+    Throttled,
+    Unreachable,
+    UpstreamError,
+    of_answer,
+)
+from service.domain.services import Upstream
+
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes: well above the longest page of bindings."""
+
+_IDLE_SECONDS = 15.0
+_CHUNK = 256 * 1024
+
+
+class Attempt:
+    """What a caller allows one request, and learns of it even if it is cancelled."""
+
+    __slots__ = ("deadline", "sent")
+
+    def __init__(self, deadline: float | None = None) -> None:
+        self.deadline = deadline
+        """On the monotonic clock: when what the caller decided by is no longer its to act on. None: never."""
+        self.sent = False
+        """Whether bytes of the request may have left."""
+
+    def check(self, seconds: float) -> None:
+        """Refuse to begin what may take so many seconds.
+
+        Raises:
+            NotDone: the deadline comes before its end.
+        """
+        if self.deadline is not None and time.monotonic() + seconds > self.deadline:
+            raise NotDone("not enough time was left to send it")
+
+
+class _Request(NamedTuple):
+    attempt: Attempt
+    seconds: float
+
+
+_under_way: ContextVar[_Request] = ContextVar("upstream_request")
+
+
+class _LastLook(ClientRequest):
+    """A request that is sent only if there still is time once its connection is in hand.
+
+    A process may have been stopped for any time while it waited for that.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        request = _under_way.get()
+        request.attempt.check(request.seconds)
+        _bound_delivery(conn, request.seconds)
+        request.attempt.sent = True
+        return await super().send(conn)
+
+
+def _bound_delivery(conn: Connection, seconds: float) -> None:
+    """Let the system, too, give up on bytes that are not taken in time."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    taken = conn.transport.get_extra_info("socket") if conn.transport is not None else None
+    if option is not None and taken is not None:
+        taken.setsockopt(socket.IPPROTO_TCP, option, int(1000 * seconds))
+
+
+async def _never_again(request: ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a request by itself where a kept connection turns out to be dead."""
+    try:
+        response: aiohttp.ClientResponse = await handler(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise OutcomeUnknown(f"the connection broke ({type(error).__name__})") from None
+    return response
+
+
+class Account:
+    """Sends requests. Every one is admitted first, bounded in time, and ends with an answer or an ``UpstreamError``."""
+
+    def __init__(self, upstream: Upstream, admission: Admission) -> None:
+        self.upstream = upstream
+        self.admission = admission
+        self._seats = asyncio.Semaphore(upstream.connections)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: str | None = None,
+        attempt: Attempt | None = None,
+        hidden: Iterable[str] = (),
+    ) -> bytes:
+        """The body of a successful answer; ``path`` is that after the base URL, query included, as it is sent.
+
+        Raises:
+            NotDone, Refused, OutcomeUnknown: as they say. ``hidden`` values are not quoted by them.
+        """
+        attempt = attempt or Attempt()
+        async with self._seats:
+            last = None if attempt.deadline is None else attempt.deadline - self.upstream.timeout
+            turn = await self.admission.admit(last)
+            # Cancelled, it tells nothing: the caller has given up, not the upstream failed.
+            try:
+                answer = await self._exchange(method, path, body, attempt, hidden)
+            except UpstreamError as error:
+                await self._report(turn, error)
+                raise
+            await self.admission.done(turn, good=True)
+            return answer
+
+    async def _report(self, turn: bool, error: UpstreamError) -> None:
+        match error:
+            case Throttled() | AccountRefused():
+                await self.admission.hold(error.retry_after)
+                await self.admission.done(turn, good=True)
+            case Unreachable() | OutcomeUnknown():
+                await self.admission.done(turn, good=False)
+            case _:
+                await self.admission.done(turn, good=True)
+
+    async def _exchange(
+        self, method: str, path: str, body: str | None, attempt: Attempt, hidden: Iterable[str]
+    ) -> bytes:
+        seconds = self.upstream.timeout
+        attempt.sent = False
+        attempt.check(seconds)
+        session = self._session = self._session or self._connect()
+        _under_way.set(_Request(attempt, seconds))
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
+        url = URL(self.upstream.url + path, encoded=True)
+        try:
+            async with session.request(
+                method, url, data=body.encode() if body is not None else None, headers=headers, allow_redirects=False
+            ) as response:
+                answer = await _read(response)
+                if response.status < 300:
+                    return answer
+                raise of_answer(response.status, answer, response.headers.get("Retry-After"), hidden)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            # From None, and by its class alone: its text quotes the URL.
+            raise _unanswered(attempt, error) from None
+
+    def _connect(self) -> aiohttp.ClientSession:
+        upstream = self.upstream
+        timeout = aiohttp.ClientTimeout(
+            total=upstream.timeout, sock_connect=upstream.connect_timeout, ceil_threshold=3600
+        )
+        return aiohttp.ClientSession(
+            headers={
+                "Authorization": aiohttp.encode_basic_auth(upstream.user, upstream.secret),
+                "Accept": "application/json",
+                "User-Agent": "bindery",
+            },
+            connector=aiohttp.TCPConnector(limit=upstream.connections, keepalive_timeout=_IDLE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=timeout,
+            request_class=_LastLook,
+            middlewares=(_never_again,),
+            trust_env=False,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    chunks, size = [], 0
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > LONGEST_ANSWER:
+            response.close()
+            raise OutcomeUnknown("the answer is too long")
+    return b"".join(chunks)
+
+
+def _unanswered(attempt: Attempt, error: Exception) -> UpstreamError:
+    kind = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+    if attempt.sent:
+        return OutcomeUnknown(f"the answer did not come ({kind})")
+    return Unreachable(f"no connection ({kind})")

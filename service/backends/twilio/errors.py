@@ -1,0 +1,116 @@
+"""What a call to an upstream can end with, and the one place that decides which.
+
+What counts is whether it may have taken effect, and whether asking again can help. No text here holds an address: it
+may go to the dead letters and the log.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+LONGEST_RETRY_AFTER = 300.0
+"""Seconds: what an upstream may ask for at most. It could as well be away for so long."""
+
+_ACCOUNT_SECONDS = 30.0
+_MESSAGE_LENGTH = 200
+_LONG_WORD = re.compile(r"[^\s\"'<>]{10,}")
+
+
+class UpstreamError(Exception):
+    """Base of everything that a call can raise. ``reason`` is safe to keep and to show."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+        """Seconds before which asking again is no use, if that is known."""
+
+
+class NotDone(UpstreamError):
+    """Certainly nothing came of it: it was not sent, or the upstream said so. Worth another try."""
+
+
+class Throttled(NotDone):
+    """The account makes too many requests."""
+
+
+class AccountRefused(NotDone):
+    """The upstream does not accept our credentials: a fault of the settings, and of none of the bindings."""
+
+
+class Unreachable(NotDone):
+    """No connection came about."""
+
+
+class OutcomeUnknown(UpstreamError):
+    """It was, or may have been, sent, and no answer says what came of it. It may even take effect later."""
+
+
+class Refused(UpstreamError):
+    """The upstream refuses this very request: asking again cannot help."""
+
+    def __init__(self, status: int, code: int | None, message: str) -> None:
+        named = f"{status}/{code}" if code is not None else f"{status}"
+        super().__init__(f"{named} {message}".rstrip())
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class _Body(msgspec.Struct):
+    code: int | None = None
+    message: str | None = None
+
+
+def of_answer(status: int, body: bytes, retry_after: str | None, hidden: Iterable[str]) -> UpstreamError:
+    """The error that an answer without success stands for; the values in ``hidden`` will not be quoted."""
+    code, message = _read(body, tuple(value for value in hidden if value))
+    refused = Refused(status, code, message)
+    seconds = _seconds(retry_after)
+    match status:
+        case 429:
+            return Throttled(refused.reason, seconds)
+        case 401 | 403:
+            return AccountRefused(refused.reason, max(_ACCOUNT_SECONDS, seconds or 0.0))
+        case 408:
+            return NotDone(refused.reason, seconds)
+    return OutcomeUnknown(refused.reason, seconds) if status >= 500 else refused
+
+
+def _read(body: bytes, hidden: tuple[str, ...]) -> tuple[int | None, str]:
+    try:
+        read = msgspec.json.decode(body, type=_Body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None, ""
+    return read.code, _without(read.message or "", hidden)[:_MESSAGE_LENGTH]
+
+
+def _without(message: str, hidden: tuple[str, ...]) -> str:
+    folded = [value.casefold() for value in hidden]
+    for value in hidden:
+        message = re.sub(re.escape(value), "…", message, flags=re.IGNORECASE)
+    # An address may also be quoted cut short.
+    return _LONG_WORD.sub(
+        lambda word: "…" if any(word[0].casefold() in value for value in folded) else word[0], message
+    )
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Seconds from a Retry-After header (RFC 9110, 10.2.3), None without a usable one."""
+    if not retry_after:
+        return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            at = parsedate_to_datetime(retry_after)
+        except ValueError:
+            return None
+        seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None

@@ -1,0 +1,51 @@
+"""Walking an upstream's lists: page by page, and by identities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Generic, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+T = TypeVar("T")
+
+IDENTITIES = 40
+"""Identities that one request names at most, where so many fit into a URL that everything on the way takes."""
+
+_QUERY_BYTES = 4096
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Bindings, and what leads to the next page; None after the last. It can be kept, and gone on from later."""
+
+    bindings: tuple[T, ...]
+    next: str | None
+
+
+def query(pairs: Iterable[tuple[str, str]]) -> str:
+    """A query string, or the body of a form."""
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
+
+
+def cursor(next_page_url: str | None) -> str | None:
+    """What of a next page's URL is gone on with: its query.
+
+    Never its host or its path: credentials go where the settings say and nowhere else.
+    """
+    return urlsplit(next_page_url).query or None if next_page_url else None
+
+
+def groups(identities: Sequence[str]) -> Iterator[list[str]]:
+    """Identities in groups that one request can name."""
+    group: list[str] = []
+    size = 0
+    for identity in dict.fromkeys(identities):
+        length = len(quote(identity, safe="")) + len("Identity=&")
+        if group and (len(group) == IDENTITIES or size + length > _QUERY_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(identity)
+        size += length
+    if group:
+        yield group

@@ -1,0 +1,64 @@
+"""What the vendor's three Binding resources have in common: fetch, delete, and lists by page or by identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from service.backends.twilio.account import Account, Attempt
+from service.backends.twilio.bindings import BindingList, read
+from service.backends.twilio.errors import OutcomeUnknown, Refused
+from service.backends.twilio.pages import Page, cursor, groups, query
+
+B = TypeVar("B")
+
+_NOT_FOUND = 404
+
+
+class Bindings(Generic[B]):
+    """The bindings of one Service there. Every method raises ``NotDone``, ``Refused`` and ``OutcomeUnknown``."""
+
+    def __init__(self, account: Account, kind: type[B], path: str, start: Sequence[tuple[str, str]]) -> None:
+        self.account = account
+        self._kind = kind
+        self._path = path
+        self._start = tuple(start)
+
+    async def fetch(self, sid: str, attempt: Attempt | None = None) -> B | None:
+        """The binding of a SID, or None."""
+        try:
+            answer = await self.account.request("GET", f"{self._path}/{sid}", attempt=attempt)
+        except Refused as refused:
+            if refused.status == _NOT_FOUND:
+                return None
+            raise
+        return read(answer, self._kind)
+
+    async def delete(self, sid: str, attempt: Attempt | None = None) -> bool:
+        """Delete the binding of a SID; answers False if there is none (any more), which is as well."""
+        try:
+            await self.account.request("DELETE", f"{self._path}/{sid}", attempt=attempt)
+        except Refused as refused:
+            if refused.status == _NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def of(self, identities: Sequence[str], attempt: Attempt | None = None) -> list[B]:
+        """Every binding of these identities."""
+        found: list[B] = []
+        for group in groups(identities):
+            at: str | None = query([*(("Identity", identity) for identity in group), *self._start])
+            while at is not None:
+                page = await self.page(at, attempt)
+                found += page.bindings
+                if page.next == at:
+                    raise OutcomeUnknown("the list does not end")
+                at = page.next
+        return found
+
+    async def page(self, at: str | None = None, attempt: Attempt | None = None) -> Page[B]:
+        """A page of all bindings: the first, or the one that an earlier page led to."""
+        answer = await self.account.request("GET", f"{self._path}?{at or query(self._start)}", attempt=attempt)
+        found = read(answer, BindingList[self._kind])  # type: ignore[name-defined]  # a type at run time
+        return Page(found.bindings, cursor(found.meta.next_page_url))
