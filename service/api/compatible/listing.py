@@ -13,6 +13,7 @@ from service.api.compatible.page_tokens import ListName, PageTokens, page_tokens
 from service.api.compatible.resources import (
     BindingList,
     ChatBindingResource,
+    ConversationsBindingResource,
     Meta,
     NotifyBindingResource,
     UserBindingResource,
@@ -22,7 +23,7 @@ from service.settings import Settings
 from service.usecases.paging import Page, Position
 
 B = TypeVar("B")
-R = TypeVar("R", NotifyBindingResource, ChatBindingResource, UserBindingResource)
+R = TypeVar("R", NotifyBindingResource, ChatBindingResource, UserBindingResource, ConversationsBindingResource)
 
 DEFAULT_PAGE_SIZE = 50
 

@@ -70,6 +70,22 @@ class UserBindingResource(msgspec.Struct, frozen=True, kw_only=True):
     url: str
 
 
+class ConversationsBindingResource(msgspec.Struct, frozen=True, kw_only=True):
+    """A Conversations Binding."""
+
+    sid: str
+    account_sid: str
+    chat_service_sid: str
+    credential_sid: str | None
+    date_created: datetime
+    date_updated: datetime
+    endpoint: str
+    identity: str
+    binding_type: str
+    message_types: tuple[str, ...]
+    url: str
+
+
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
     """Where a page stands in its list; pages count from 0."""
 
@@ -86,7 +102,12 @@ class BindingList(msgspec.Struct, frozen=True):
     """A page of a list."""
 
     meta: Meta
-    bindings: list[NotifyBindingResource] | list[ChatBindingResource] | list[UserBindingResource]
+    bindings: (
+        list[NotifyBindingResource]
+        | list[ChatBindingResource]
+        | list[UserBindingResource]
+        | list[ConversationsBindingResource]
+    )
 
 
 def _time(seconds: int) -> datetime:
@@ -146,4 +167,23 @@ def user_binding(binding: ChatBinding, account_sid: str, service_sid: str, url: 
         binding_type=binding.binding_type,
         message_types=binding.message_types,
         url=f"{url}/Users/{binding.user_sid}/Bindings/{binding.sid}",
+    )
+
+
+def conversations_binding(
+    binding: ChatBinding, account_sid: str, chat_service_sid: str, url: str
+) -> ConversationsBindingResource:
+    """A Conversations Binding; ``url`` is its Service's."""
+    return ConversationsBindingResource(
+        sid=binding.sid,
+        account_sid=account_sid,
+        chat_service_sid=chat_service_sid,
+        credential_sid=binding.credential_sid,
+        date_created=_time(binding.created),
+        date_updated=_time(binding.updated),
+        endpoint=binding.endpoint,
+        identity=binding.identity,
+        binding_type=binding.binding_type,
+        message_types=binding.message_types,
+        url=f"{url}/Bindings/{binding.sid}",
     )

@@ -17,24 +17,44 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 
+_MOUNTS = ("/notify", "/chat", "/conversations")
+
+
 def base_url(request: CompatibleRequest) -> str:
     """What stands before ``/v1`` or ``/v2`` in the URLs of an answer: the public URL, and the prefix asked under."""
     settings: Settings = request.app.state.settings
-    mount = next((p for p in ("/notify", "/chat") if request.scope["path"].startswith(p + "/")), "")
+    mount = next((p for p in _MOUNTS if request.scope["path"].startswith(p + "/")), "")
     return (settings.public_url or _from_request(request, settings)) + mount
+
+
+def host(request: CompatibleRequest) -> str:
+    """The host that the client asked, as it says itself, or as a trusted proxy does; it may be nonsense."""
+    settings: Settings = request.app.state.settings
+    return _host(request, proxied=_is_proxied(request, settings))
 
 
 def _from_request(request: CompatibleRequest, settings: Settings) -> str:
     headers = request.headers
-    scheme, host, prefix = request.scope["scheme"], headers.get("host", ""), ""
-    if settings.trusted_proxies and _trusted(request.scope["client"], settings):
+    scheme, prefix, proxied = request.scope["scheme"], "", _is_proxied(request, settings)
+    if proxied:
         forwarded = _nearest(headers.get("x-forwarded-proto", "")).lower()
         scheme = forwarded if forwarded in {"http", "https"} else scheme
-        forwarded = _nearest(headers.get("x-forwarded-host", ""))
-        host = forwarded if _HOST.fullmatch(forwarded) else host
         forwarded = _nearest(headers.get("x-forwarded-prefix", "")).rstrip("/")
         prefix = forwarded if _PREFIX.fullmatch(forwarded) else ""
-    return f"{scheme}://{host if _HOST.fullmatch(host) else _listening(request)}{prefix}"
+    named = _host(request, proxied=proxied)
+    return f"{scheme}://{named if _HOST.fullmatch(named) else _listening(request)}{prefix}"
+
+
+def _host(request: CompatibleRequest, *, proxied: bool) -> str:
+    if proxied:
+        forwarded = _nearest(request.headers.get("x-forwarded-host", ""))
+        if _HOST.fullmatch(forwarded):
+            return forwarded
+    return request.headers.get("host", "")
+
+
+def _is_proxied(request: CompatibleRequest, settings: Settings) -> bool:
+    return bool(settings.trusted_proxies) and _trusted(request.scope["client"], settings)
 
 
 def _nearest(header: str) -> str:

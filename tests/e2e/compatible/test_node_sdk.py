@@ -43,7 +43,7 @@ def test_the_lock_names_no_registry() -> None:
 
 @pytest.mark.parametrize("user", ["a user", "alice@example.org", "été"])
 def test_every_operation(sdk: Path, environ: dict[str, str], tmp_path: Path, user: str) -> None:
-    """The Node SDK does every operation of the three resources, and understands our errors."""
+    """The Node SDK does every operation of the four resources, and understands our errors."""
     sids = asyncio.run(bind_chat_of(settings_of(environ), user, ["endpoint 1", "endpoint 2", "endpoint 3"]))
     with api_process(environ, tmp_path) as url:
         given = {

@@ -25,6 +25,7 @@ def client(request: pytest.FixtureRequest, server: str) -> Client:
     client = Client(ACCOUNT, TOKEN)
     client.notify.base_url = server + request.param
     client.chat.base_url = server + ("/chat" if request.param else "")
+    client.conversations.base_url = server + "/conversations"
     return client
 
 
@@ -117,6 +118,23 @@ def test_chat(environ: dict[str, str], client: Client, identity: str) -> None:
         assert (caught.value.status, caught.value.code) == (404, 20404)
     with pytest.raises(TwilioException, match="404"):
         service.users("nobody").user_bindings.list()
+
+
+def test_conversations(environ: dict[str, str], client: Client) -> None:
+    """Fetch, list and delete bindings through the Conversations API."""
+    made = asyncio.run(bind_chat_of(settings_of(environ), "a user", [f"endpoint {n}" for n in range(3)]))
+    bindings = client.conversations.v1.services(CHAT).bindings
+    assert {b.sid for b in bindings.list(page_size=2)} == set(made)
+    assert {b.sid for b in bindings.list(binding_type=["fcm", "apn"], identity=["a user"])} == set(made)
+    assert bindings.list(binding_type=["twilsock"]) == []
+    binding = bindings(made[0]).fetch()
+    assert (binding.identity, binding.endpoint, binding.chat_service_sid) == ("a user", "endpoint 0", CHAT)
+    assert binding.message_types is not None
+    assert bindings(made[0]).delete() is True
+    with pytest.raises(TwilioRestException) as caught:
+        bindings(made[0]).fetch()
+    assert (caught.value.status, caught.value.code) == (404, 20404)
+    assert {b.sid for b in client.chat.v2.services(CHAT).bindings.list()} == {made[1], made[2]}
 
 
 def test_the_servers_own_proxy_headers_are_off(server: str) -> None:

@@ -1,4 +1,4 @@
-// Every operation of the three resources with the vendor's Node SDK, unchanged but for the base URL.
+// Every operation of the four resources with the vendor's Node SDK, unchanged but for the base URL.
 // Reads {baseUrl, account, token, service, chat, user, chatSids} as JSON on standard input, writes what it saw on
 // standard output. A failed assertion, or an error that was not expected, ends it with status 1.
 "use strict";
@@ -10,6 +10,7 @@ const twilio = require("twilio");
 const given = JSON.parse(readFileSync(0, "utf8"));
 const client = twilio(given.account, given.token);
 client.notify.baseUrl = client.chat.baseUrl = given.baseUrl;
+client.conversations.baseUrl = `${given.baseUrl}/conversations`;
 
 async function refused(promise, status, code) {
   const error = await promise.then(() => assert.fail("was not refused"), (caught) => caught);
@@ -85,6 +86,19 @@ async function chat() {
   assert.deepEqual(sorted(await bySid.list()), [one]);
 }
 
+async function conversations() {
+  const bindings = client.conversations.v1.services(given.chat).bindings;
+  const [left] = await bindings.list({ pageSize: 1 });
+  assert.equal(left.identity, given.user);
+  assert.equal(left.chatServiceSid, given.chat);
+  assert.equal((await bindings.list({ bindingType: ["fcm"], identity: [given.user] })).length, 1);
+  assert.deepEqual(await bindings.list({ bindingType: ["twilsock"] }), []);
+  assert.deepEqual((await bindings(left.sid).fetch()).toJSON(), left.toJSON());
+  assert.equal(await bindings(left.sid).remove(), true);
+  await refused(bindings(left.sid).fetch(), 404, 20404);
+  assert.deepEqual(await bindings.list(), []);
+}
+
 async function strangers() {
   const stranger = twilio(given.account, "wrong");
   stranger.notify.baseUrl = given.baseUrl;
@@ -94,6 +108,7 @@ async function strangers() {
 async function main() {
   await notify();
   await chat();
+  await conversations();
   await strangers();
 }
 
