@@ -108,7 +108,10 @@ class FaultProxy:
         self._late: set[asyncio.Task[None]] = set()
         self._talks: set[asyncio.Task[None]] = set()
         self._met = asyncio.Condition()
+        self._meetings: Counter[Kind] = Counter()
         self.seen: list[Seen] = []
+        self.connections = 0
+        """Connections that clients have made."""
 
     @property
     def url(self) -> str:
@@ -136,9 +139,14 @@ class FaultProxy:
         self._released.clear()
 
     async def met(self, kind: Kind, times: int = 1) -> None:
-        """Wait until so many requests have met this kind of fault."""
+        """Wait until so many requests have met this kind of fault; what the server was to see of it, it has seen."""
         async with self._met, asyncio.timeout(_PATIENCE):
-            await self._met.wait_for(lambda: self.faults[kind] >= times)
+            await self._met.wait_for(lambda: self._meetings[kind] >= times)
+
+    async def _meet(self, kind: Kind) -> None:
+        async with self._met:
+            self._meetings[kind] += 1
+            self._met.notify_all()
 
     @property
     def faults(self) -> Counter[Kind]:
@@ -182,6 +190,7 @@ class FaultProxy:
         talk = asyncio.current_task()
         assert talk is not None
         self._talks.add(talk)
+        self.connections += 1
         try:
             while await self._exchange(reader, writer):
                 pass
@@ -198,18 +207,20 @@ class FaultProxy:
         fault = self._fault(method)
         body = b"" if fault and fault.kind is Kind.RESET_REQUEST else await reader.readexactly(_length(head))
         self.seen.append(Seen(asyncio.get_running_loop().time(), method, path, body, fault))
-        async with self._met:
-            self._met.notify_all()
+        if fault and fault.kind not in REACHING - {Kind.LATE}:
+            await self._meet(fault.kind)
         match fault.kind if fault else None:
             case None:
                 writer.write(await self._ask(head, body))
             case Kind.DELAY:
                 await asyncio.sleep(fault.seconds if fault else 0)
                 writer.write(await self._ask(head, body))
+                await self._meet(Kind.DELAY)
             case Kind.REFUSAL_AFTER | Kind.REFUSAL:
                 assert fault is not None
                 if fault.kind is Kind.REFUSAL_AFTER:
                     await self._ask(head, body)
+                    await self._meet(fault.kind)
                 writer.write(_refusal(fault))
             case Kind.RESET_REQUEST:
                 _reset(writer)
@@ -229,6 +240,7 @@ class FaultProxy:
             late.add_done_callback(self._late.discard)
         elif kind is not Kind.NEVER:
             answer = await self._ask(head, body)
+            await self._meet(kind)
             start = answer.index(_HEAD_END) + len(_HEAD_END)
             if kind is Kind.RESET_ANSWER:
                 writer.write(answer[: start // 2])

@@ -80,7 +80,11 @@ class Admission:
             self._good += 1
             return
         with suppress(NotDone):
-            await self._run("probed" if probe else "done", good=int(good), bad=int(not good))
+            if probe:
+                await self._run("probed", good=int(good), bad=int(not good))
+            else:
+                before, self._good = self._good, 0
+                await self._run("done", good=before, bad=1)
 
     async def hold(self, seconds: float | None) -> None:
         """Leave the account alone, as it has asked; for a second if it did not say for how long."""

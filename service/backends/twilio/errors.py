@@ -19,7 +19,7 @@ LONGEST_RETRY_AFTER = 300.0
 
 _ACCOUNT_SECONDS = 30.0
 _MESSAGE_LENGTH = 200
-_LONG_WORD = re.compile(r"[^\s\"'<>]{10,}")
+_LONG_WORD = re.compile(r"[\w:+-]{10,}")
 
 
 class UpstreamError(Exception):

@@ -1,0 +1,77 @@
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from service.backends.twilio import NotDone, OutcomeUnknown, Refused, UpstreamError
+from service.backends.twilio.errors import AccountRefused, Throttled, of_answer
+
+TOKEN = "fTn0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, Refused), (400, Refused), (401, AccountRefused), (403, AccountRefused), (404, Refused), (405, Refused),
+        (408, NotDone), (409, Refused), (413, Refused), (415, Refused), (429, Throttled), (500, OutcomeUnknown),
+        (502, OutcomeUnknown), (503, OutcomeUnknown), (504, OutcomeUnknown),
+    ],
+)  # fmt: skip
+def test_a_status_says_what_came_of_it(status: int, kind: type[UpstreamError]) -> None:
+    """4xx is final but for what is not about the request; of a 5xx nobody can say whether it took effect."""
+    assert type(of_answer(status, b"", None, ())) is kind
+
+
+def test_code_and_message_come_through() -> None:
+    """A dead letter says what the upstream said."""
+    body = b'{"code": 20001, "message": "Identity has too many bindings", "more_info": "https://x", "status": 400}'
+    refused = of_answer(400, body, None, ())
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.message) == (20001, "Identity has too many bindings")
+    assert str(refused) == refused.reason == "400/20001 Identity has too many bindings"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"code": "x"}', b"\xff", b'{"code": 1'])
+def test_a_body_of_another_form_is_no_error_of_ours(body: bytes) -> None:
+    """Whatever stands between may answer in its own words."""
+    assert of_answer(400, body, None, ()).reason == "400"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"Address {TOKEN} is not valid",
+        f"Address {TOKEN.upper()} is not valid",
+        f"'{TOKEN[:24]}…' is not valid",
+        f'address="{TOKEN[5:]}" is not valid',
+    ],
+)
+def test_an_address_is_not_quoted(message: str) -> None:
+    """Not whole, not in another case, and not a long piece of it."""
+    body = b'{"code": 20001, "message": "%s"}' % message.replace('"', '\\"').encode()
+    reason = of_answer(400, body, None, (TOKEN,)).reason
+    assert "is not valid" in reason
+    assert TOKEN[5:20].casefold() not in reason.casefold()
+
+
+def test_a_long_message_is_cut() -> None:
+    """Dead letters stay small."""
+    assert len(of_answer(400, b'{"message": "%s"}' % (b"word " * 500), None, ()).reason) < 220
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, None), ("", None), ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("86400", 300.0), ("soon", None), ("nan", None)],
+)
+def test_retry_after_in_seconds(header: str | None, seconds: float | None) -> None:
+    """Bounded: an upstream may not stop us for a day."""
+    assert of_answer(429, b"", header, ()).retry_after == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    """The other form that RFC 9110 allows."""
+    seconds = of_answer(
+        503, b"", format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True), ()
+    ).retry_after
+    assert seconds is not None
+    assert 55 < seconds <= 60
