@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "service.cli.check",
     "settings": "service.cli.settings",
     "dead": "service.cli.dead",
+    "upstreams": "service.cli.upstreams",
 }
 """Name of a command -> its module, which holds it as `command`; imported when it is asked for."""
 

@@ -97,7 +97,7 @@ class UpstreamVariables(OperatingVariables, frozen=True, kw_only=True):
         float,
         Var(
             "BINDERY_UPSTREAM_LONGEST_REQUEST",
-            rules.seconds(0.1, 3600),
+            rules.seconds(0.1, 500),
             "Seconds after which a request that was given up can no longer take effect there",
             "60",
         ),

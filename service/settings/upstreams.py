@@ -22,7 +22,7 @@ _SHARED = {
     "secret": _Key(rules.secret(1)),
     "connect_timeout": _Key(rules.seconds(0.05, 60), _NUMBER),
     "timeout": _Key(rules.seconds(0.05, 60), _NUMBER),
-    "longest_request": _Key(rules.seconds(0.1, 3600), _NUMBER),
+    "longest_request": _Key(rules.seconds(0.1, 500), _NUMBER),
     "rate": _Key(rules.decimal(0.1, 100_000), _NUMBER),
     "connections": _Key(rules.integer(1, 1000), (int,)),
     "vanished": _Key(rules.choice(*VANISHED_POLICIES)),

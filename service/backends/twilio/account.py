@@ -29,7 +29,8 @@ from service.domain.services import Upstream
 LONGEST_ANSWER = 16 * 1024 * 1024
 """Bytes: well above the longest page of bindings."""
 
-_IDLE_SECONDS = 15.0
+# Below what servers keep (uvicorn and node 5 s): a request that meets the end of its connection has an unknown outcome.
+_IDLE_SECONDS = 4.0
 _CHUNK = 256 * 1024
 
 

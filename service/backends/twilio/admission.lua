@@ -21,6 +21,7 @@ good, bad, rate, burst, patience, hold, jitter = tonumber(good), tonumber(bad), 
 local STRETCH, LEAST, SHARE = 5000, 10, 0.5
 local FIRST_PAUSE, LONGEST_PAUSE = 1000, 30000
 local PROBE_EVERY, PROBES = 500, 3
+local LONGEST_HOLD, LONGEST_WAIT = 330000, 10000
 local KEPT_MS = 3600000
 
 local clock = redis.call('TIME')
@@ -32,6 +33,13 @@ local s = {}
 for n, field in ipairs(fields) do
   s[field] = field == 'state' and (row[n] or 'closed') or tonumber(row[n] or 0)
 end
+
+-- The store's clock may have been set back, or a failover may have brought one that is behind: nothing lies further ahead
+-- than it was ever put.
+s.slot = math.min(s.slot, now + LONGEST_WAIT + 1000 / rate)
+s.hold = math.min(s.hold, now + LONGEST_HOLD)
+s['until'] = math.min(s['until'], now + 1.25 * LONGEST_PAUSE)
+s.since = math.min(s.since, now)
 
 local function open()
   s.state, s.trips = 'open', math.min(s.trips + 1, 16)

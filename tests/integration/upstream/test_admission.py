@@ -214,6 +214,23 @@ async def test_calls_of_before_do_not_count_while_it_is_open(redis: Redis) -> No
     assert health.pause_seconds <= pause
 
 
+async def test_a_clock_that_was_set_back_stops_nobody_for_long(redis: Redis, valkey: ValkeyServer) -> None:
+    """What an earlier clock of the store put hours ahead is no further ahead than it could have been put now."""
+    way = Admission(redis, upstream(rate=100))
+    await way.admit()
+    hours_ahead = str(int(time.time() * 1000) + 7_200_000)
+    valkey.call("HSET", way.key, "state", "open", "trips", "1", "until", hours_ahead, "since", hours_ahead)
+    valkey.call("HSET", way.key, "hold", hours_ahead, "slot", hours_ahead)
+    health = await way.health()
+    assert health.pause_seconds <= 37.5
+    assert health.held_seconds <= 330
+    valkey.call("HSET", way.key, "state", "closed", "hold", "0")
+    with pytest.raises(NotDone) as caught:
+        await way.admit()
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after <= 10
+
+
 async def test_without_the_store_nothing_is_admitted() -> None:
     """What a call did could not be written down."""
     server = ValkeyServer()
