@@ -29,7 +29,7 @@ async def notify(proxy: FaultProxy, redis: Redis) -> AsyncIterator[NotifyBinding
 @pytest.fixture
 async def hasty(proxy: FaultProxy, redis: Redis) -> AsyncIterator[NotifyBindings]:
     """The same, for what is never answered: it does not wait for long."""
-    configured = upstream(proxy.url, "notify", timeout=0.7, connect_timeout=0.7, connections=1)
+    configured = upstream(proxy.url, "notify", timeout=0.5, connect_timeout=0.5, connections=1)
     account = Account(configured, Admission(redis, configured))
     yield NotifyBindings(account)
     await account.aclose()
@@ -162,6 +162,7 @@ async def test_a_429_holds_back_every_process(proxy: FaultProxy, redis: Redis) -
         await client.account.aclose()
 
 
+@pytest.mark.slow
 async def test_in_the_end_everything_gets_through(
     hasty: NotifyBindings, proxy: FaultProxy, there: RunningUpstream, redis: Redis
 ) -> None:
