@@ -90,7 +90,7 @@ async def _drain(service: Service, job: DrainLane, stopping: asyncio.Event, pace
 
 
 def _wake(lane: Lane) -> bytes:
-    return f"{lane.ledger.value}{lane.number}".encode()
+    return lane.key.encode()
 
 
 def _trace(traceparent: str | None) -> dict[str, str]:

@@ -62,13 +62,14 @@ def decode_event(entry_id: bytes, fields: Iterable[bytes]) -> Event:
     values: Mapping[bytes, bytes] = dict(zip(flat[::2], flat[1::2], strict=True))
     channels = tuple(values[b"c"].decode().split(","))
     fingerprint, version, nonce = values[b"f"], int(values.get(b"g", b"0")), values.get(b"s")
+    sid = BindingSid.of(values[b"x"]) if b"x" in values else BindingSid(fingerprint, nonce) if nonce else None
     return Event(
         at=int(entry_id.split(b"-")[0]),
         type=EventType(values[b"t"].decode()),
         channels=channels,
         user_sid=user_sid(values[b"u"]),
         registration_id=None if channels == ("chat",) else str(RegistrationId(fingerprint, version)),
-        binding_sid=str(BindingSid(fingerprint, nonce)) if nonce else None,
+        binding_sid=str(sid) if sid else None,
         other_user_sid=user_sid(values[b"o"]) if b"o" in values else None,
         reason=Reason(values[b"r"].decode()) if b"r" in values else None,
     )

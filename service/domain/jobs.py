@@ -24,6 +24,11 @@ class Lane(msgspec.Struct, frozen=True, array_like=True):
     ledger: Ledger
     number: int
 
+    @property
+    def key(self) -> str:
+        """Its ledger's letter and its number, as scripts name it."""
+        return f"{self.ledger.value}{self.number}"
+
 
 class DrainLane(msgspec.Struct, frozen=True, array_like=True):
     """The one job: drain a lane until nothing in it is due. ``traceparent`` is W3C Trace Context of the request."""

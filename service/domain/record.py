@@ -7,7 +7,7 @@ pending, the last applied version. ``store/lua/lib/record.lua`` holds the same l
 ==============  ======  ==============================================================================
 field           bytes   meaning
 ==============  ======  ==============================================================================
-layout          1       1
+layout          1       1, or 2 as below
 type            1       number of the binding type
 channels        1       desired: 1 Notify, 2 Chat; 0 once removed, until the removal is applied
 notify, chat    1 + 1   observed state in each channel (`State`)
@@ -24,6 +24,12 @@ updated         4       seconds since the epoch: when it was last applied or cha
 seen            4       seconds since the epoch: when the app last registered it, to the hour
 lengths         3 × 2   of address, attributes and extras
 ==============  ======  ==============================================================================
+
+Layout 2 is that of records whose bindings are kept at an upstream that knows, or may know, of them. Behind the three
+parts follow the length of the last applied version (2 bytes) and itself, until when calls of unknown outcome may yet
+take effect there (8, milliseconds since the epoch), whether the upstream was full (1), and the traces of what it has, or
+may have, for the address: type (1), SID (16, zeros if not known), length (2) and the attributes as they were sent, left
+out where they are the record's own.
 """
 
 from __future__ import annotations
@@ -38,7 +44,10 @@ from service.domain.sids import BindingSid
 
 HEADER = struct.Struct("<BBBBBB16s12s12s8sQQ4sIIIHHH")
 APPLIED = struct.Struct("<B4sII")
-LAYOUT = 1
+DOUBT = struct.Struct("<QB")
+TRACE = struct.Struct("<B16sH")
+LAYOUT, TRACED = 1, 2
+NO_SID = bytes(16)
 
 
 class Channel(IntFlag):
@@ -107,21 +116,46 @@ class Visible(msgspec.Struct, frozen=True):
     attributes: Attributes
 
 
+class Trace(msgspec.Struct, frozen=True):
+    """What an upstream has, or may have, for an address: as it was sent, and under which SID if that is known."""
+
+    kind: BindingType
+    sid: BindingSid | None
+    attributes: Attributes
+
+
 class Record:
     """One record, its header taken apart; the blobs are decoded when asked for."""
 
     __slots__ = (
-        "_raw", "attempts", "channels", "chat", "created", "device", "fingerprint", "generation", "kind", "lengths",
-        "link", "nonce", "notify", "owner", "seen", "session", "updated", "version",
+        "_raw",
+        "attempts",
+        "channels",
+        "chat",
+        "created",
+        "device",
+        "fingerprint",
+        "generation",
+        "kind",
+        "layout",
+        "lengths",
+        "link",
+        "nonce",
+        "notify",
+        "owner",
+        "seen",
+        "session",
+        "updated",
+        "version",
     )  # fmt: skip
 
     def __init__(self, fingerprint: bytes, raw: bytes) -> None:
         (
-            layout, kind, self.channels, self.notify, self.chat, self.attempts, self.owner, self.device, self.link,
+            self.layout, kind, self.channels, self.notify, self.chat, self.attempts, self.owner, self.device, self.link,
             self.session, self.version, self.generation, self.nonce, self.created, self.updated, self.seen, *lengths,
         ) = HEADER.unpack_from(raw)  # fmt: skip
-        if layout != LAYOUT:
-            raise ValueError(f"record layout {layout} is not known here")
+        if self.layout > TRACED:
+            raise ValueError(f"record layout {self.layout} is not known here")
         self.fingerprint = fingerprint
         self.kind = kind
         self.lengths: list[int] = lengths
@@ -164,13 +198,13 @@ class Record:
         if not self.channels & channel:
             return None
         if self._state(channel) == State.APPLIED:
-            return Visible(self.sid, self.type, self.created, self.updated, self.attributes)
+            return Visible(self._shown(self.nonce), self.type, self.created, self.updated, self.attributes)
         past = self._past()
         if not past:
             return None
         kind, nonce, created, updated = APPLIED.unpack_from(past)
         return Visible(
-            BindingSid(self.fingerprint, nonce),
+            self._shown(nonce),
             BindingType.of(kind),
             created,
             updated,
@@ -182,13 +216,66 @@ class Record:
         if not self.channels & channel:
             return None
         if self._state(channel) == State.APPLIED:
-            return self.sid
+            return self._shown(self.nonce)
         past = self._past()
-        return BindingSid(self.fingerprint, APPLIED.unpack_from(past)[1]) if past else None
+        return self._shown(APPLIED.unpack_from(past)[1]) if past else None
+
+    def _shown(self, nonce: bytes) -> BindingSid:
+        if self.layout == TRACED:
+            for trace in self.traces:
+                if trace.sid is not None:
+                    return trace.sid
+        return BindingSid(self.fingerprint, nonce)
 
     def _state(self, channel: Channel) -> int:
         state: int = self.notify if channel is Channel.NOTIFY else self.chat
         return state
 
     def _past(self) -> bytes:
-        return self._raw[HEADER.size + sum(self.lengths) :]
+        start = HEADER.size + sum(self.lengths)
+        if self.layout == LAYOUT:
+            return self._raw[start:]
+        return self._raw[start + 2 : start + 2 + self._past_length(start)]
+
+    def _past_length(self, start: int) -> int:
+        return int.from_bytes(self._raw[start : start + 2], "little")
+
+    @property
+    def raw(self) -> bytes:
+        """As the store keeps it."""
+        return self._raw
+
+    @property
+    def doubt(self) -> int:
+        """Milliseconds of the store's time until which calls of unknown outcome may yet take effect; 0 for none."""
+        return self._doubts()[0]
+
+    @property
+    def full(self) -> bool:
+        """Whether the upstream has had no room for it."""
+        return bool(self._doubts()[1])
+
+    @property
+    def traces(self) -> list[Trace]:
+        """What an upstream has, or may have, for this address."""
+        found: list[Trace] = []
+        if self.layout == LAYOUT:
+            return found
+        raw, at = self._raw, self._doubts_at() + DOUBT.size
+        while at < len(raw):
+            kind, sid, length = TRACE.unpack_from(raw, at)
+            at += TRACE.size
+            attributes = decode_attributes(raw[at : at + length]) if length else self.attributes
+            at += length
+            found.append(Trace(BindingType.of(kind), None if sid == NO_SID else BindingSid.of(sid), attributes))
+        return found
+
+    def _doubts_at(self) -> int:
+        start = HEADER.size + sum(self.lengths)
+        return start + 2 + self._past_length(start)
+
+    def _doubts(self) -> tuple[int, int]:
+        if self.layout == LAYOUT:
+            return 0, 0
+        doubt, full = DOUBT.unpack_from(self._raw, self._doubts_at())
+        return doubt, full

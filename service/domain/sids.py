@@ -18,7 +18,7 @@ def is_sid(kind: str, text: str) -> bool:
 
 
 class BindingSid(NamedTuple):
-    """A binding's SID, taken apart."""
+    """A binding's SID, taken apart. One that an upstream gave has no such parts, and locates nothing by itself."""
 
     fingerprint: bytes
     nonce: bytes
@@ -31,8 +31,17 @@ class BindingSid(NamedTuple):
         """The parts of a binding SID, or None if ``text`` is not one."""
         if not is_sid("BS", text):
             return None
-        raw = bytes.fromhex(text[2:])
+        return cls.of(bytes.fromhex(text[2:]))
+
+    @classmethod
+    def of(cls, raw: bytes) -> BindingSid:
+        """The SID of 16 bytes."""
         return cls(raw[:12], raw[12:])
+
+    @property
+    def raw(self) -> bytes:
+        """Its 16 bytes."""
+        return self.fingerprint + self.nonce
 
 
 class RegistrationId(NamedTuple):

@@ -8,8 +8,10 @@ from enum import Enum
 import msgspec
 
 from service.domain.jobs import Lane, Ledger
-from service.domain.record import Record
+from service.domain.record import Channel, Record
 from service.store.section import Section
+
+NO_CHANNEL = Channel(0)
 
 
 class Verdict(Enum):
@@ -23,6 +25,8 @@ class Verdict(Enum):
     """It failed, and may not next time."""
     BACK = b"back"
     """It was not tried, or not to the end: due again at once, and no attempt counted."""
+    FULL = b"full"
+    """An upstream has no room for it until others of its identity are gone."""
     DEAD = b"dead"
     """It refused for good."""
 
@@ -112,8 +116,9 @@ class Swept(msgspec.Struct, frozen=True):
 class Ledgers:
     """The two ledgers of one Service."""
 
-    def __init__(self, section: Section, *, events_max: int) -> None:
+    def __init__(self, section: Section, *, events_max: int, external: Channel = NO_CHANNEL) -> None:
         self._section = section
+        self._external = b"%d" % external
         self._events_max = b"%d" % events_max
 
     async def take(self, lane: Lane, limit: int, lease_ms: int) -> Lease | None:
@@ -183,7 +188,7 @@ class Ledgers:
 
     async def _revive(self, letter: DeadLetter, verb: bytes) -> bytes:
         name = letter.ledger.value.encode() + letter.fingerprint
-        _, wake = await self._section.run("revive", name, verb, self._events_max)
+        _, wake = await self._section.run("revive", name, verb, self._events_max, self._external)
         return bytes(wake)
 
 
@@ -193,7 +198,7 @@ def lanes(service_sid: str, wake: bytes) -> list[Lane]:
 
 
 def _name(lane: Lane) -> bytes:
-    return f"{lane.ledger.value}{lane.number}".encode()
+    return lane.key.encode()
 
 
 def _owed(scores: Sequence[bytes], token: bytes, lease_ms: int) -> list[Owed]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.domain.record import Record
+from service.domain.sids import BindingSid
 from service.store.section import Section
 
 BUCKETS_PER_CALL = 2048
@@ -25,6 +26,11 @@ class Reading:
     async def chat_binding(self, key: bytes) -> Record | None:
         """The record of a Chat binding, likewise."""
         return await self._record(b"k", key)
+
+    async def binding(self, sid: BindingSid, *, chat: bool = False) -> Record | None:
+        """The record that a binding's SID leads to, ours or one that an upstream gave; it may show another by now."""
+        key, raw = await self._section.run("find", b"k" if chat else b"r", sid.raw)
+        return Record(key, raw) if raw else None
 
     async def _record(self, space: bytes, key: bytes) -> Record | None:
         raw = await self._section.run("fetch", space, key)

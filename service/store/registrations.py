@@ -13,6 +13,7 @@ from service.domain.events import Reason
 from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
 from service.domain.limits import CLOCK_LEEWAY, PER_IDENTITY
 from service.domain.record import Attributes, Channel, Extras, Record, encode_blob, pack_address
+from service.domain.sids import BindingSid
 from service.store.section import Section
 from service.telemetry.catalogue import DISPLACED, REGISTRATIONS
 
@@ -75,7 +76,7 @@ class Registrations:
     """The registrations of one Service, called ``name`` in the metrics.
 
     ``token_seconds`` is the age that an app's token may have at most where its times are checked, their tolerance
-    included.
+    included. In the channels ``external`` bindings are kept at an upstream.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Registrations:
         replace_oldest: bool,
         token_seconds: int,
         events_max: int,
+        external: Channel = NO_CHANNEL,
     ) -> None:
         self._section = section
         self._outcomes = {answer: REGISTRATIONS.labels(name, outcome) for answer, outcome in _OUTCOMES.items()}
@@ -98,6 +100,7 @@ class Registrations:
         # An issuer whose clock is ahead makes tokens that outlive the logout by as much more.
         self._fence_seconds = b"%d" % (token_seconds + CLOCK_LEEWAY)
         self._events_max = b"%d" % events_max
+        self._external = external
 
     async def register(self, wanted: Wanted, *, at_once: Channel = NO_CHANNEL) -> Registered:
         """Make ``wanted`` the desired state.
@@ -129,7 +132,7 @@ class Registrations:
             nonces[:4],
             b"" if wanted.issued_at is None else b"%d" % wanted.issued_at,
             b"1" if wanted.keep else b"0",
-            b"%d" % at_once,
+            self._modes(at_once),
             self._cap,
             self._evict,
             b"%d" % PER_IDENTITY,
@@ -155,6 +158,9 @@ class Registrations:
         record = Record(fingerprint, raw)
         chat = Record(record.link, chat_raw) if chat_raw else None
         return Registered(Outcome(reply[0]), record, chat, wake, displaced)
+
+    def _modes(self, at_once: Channel) -> bytes:
+        return b"%d" % (at_once | self._external << 2)
 
     def _chat(self, wanted: Wanted, owner: bytes, nonce: bytes) -> tuple[bytes, ...]:
         endpoint = wanted.extras.endpoint
@@ -208,6 +214,7 @@ class Registrations:
             b"1" if include_messaging else b"0",
             own,
             self._fence_seconds,
+            b"%d" % self._external,
             self._events_max,
             *keys,
         )
@@ -221,24 +228,46 @@ class Registrations:
         *,
         owner: bytes = b"",
         generation: int | None = None,
-        nonce: bytes = b"",
-        chat: bool = False,
-        at_once: Channel = NO_CHANNEL,
     ) -> tuple[bool, bytes]:
-        """Take channels out of one registration, if it is still the one meant by owner, generation and visible nonce.
+        """Take channels out of one registration, if it is still the one meant by owner and generation.
 
-        With ``chat`` the fingerprint is a Chat binding's. Answers whether anything was removed, and the lanes to wake.
+        Answers whether anything was removed, and the lanes to wake.
         """
-        removed, wake = await self._section.run(
+        meant = b"" if generation is None else b"%d" % generation
+        removed, wake, _ = await self._remove(b"r", fingerprint, owner, meant, b"", channels, NO_CHANNEL, reason)
+        return removed, wake
+
+    async def remove_binding(
+        self, sid: BindingSid, channel: Channel, *, owner: bytes = b"", at_once: Channel = NO_CHANNEL
+    ) -> tuple[bool, bytes, bytes]:
+        """Take the channel of a visible binding out of the desired state.
+
+        Answers whether there was such a binding (of ``owner``, if given), the lanes to wake, and its record's key.
+        """
+        space = b"k" if channel is Channel.CHAT else b"r"
+        return await self._remove(space, b"", owner, b"", sid.raw, channel, at_once, Reason.DELETED)
+
+    async def _remove(
+        self,
+        space: bytes,
+        key: bytes,
+        owner: bytes,
+        generation: bytes,
+        sid: bytes,
+        channels: Channel,
+        at_once: Channel,
+        reason: Reason,
+    ) -> tuple[bool, bytes, bytes]:
+        removed, wake, found = await self._section.run(
             "remove",
-            b"k" if chat else b"r",
-            fingerprint,
+            space,
+            key,
             owner,
-            b"" if generation is None else b"%d" % generation,
-            nonce,
+            generation,
+            sid,
             b"%d" % channels,
-            b"%d" % at_once,
+            self._modes(at_once),
             reason.value.encode(),
             self._events_max,
         )
-        return bool(removed), wake
+        return bool(removed), wake, found

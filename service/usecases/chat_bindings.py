@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from service.domain.events import Reason
 from service.domain.record import Channel, Record
 from service.domain.sids import BindingSid, is_sid, user_sid
 from service.usecases.paging import Page, Position, scan_page, slice_page
@@ -67,7 +66,7 @@ def owner_of(service: Service, user: str) -> bytes:
 async def fetch(service: Service, sid: str, owner: bytes | None = None) -> ChatBinding | None:
     """The binding of a SID (of this owner, if one is given), or None."""
     parsed = BindingSid.parse(sid)
-    record = await service.reading.chat_binding(parsed.fingerprint) if parsed else None
+    record = await service.reading.binding(parsed, chat=True) if parsed else None
     if record is None or (owner is not None and record.owner != owner):
         return None
     binding = _binding(record)
@@ -79,14 +78,8 @@ async def delete(service: Service, sid: str, owner: bytes = b"", traceparent: st
     parsed = BindingSid.parse(sid)
     if parsed is None:
         return False
-    removed, wake = await service.registrations.remove(
-        parsed.fingerprint,
-        Channel.CHAT,
-        Reason.DELETED,
-        owner=owner,
-        nonce=parsed.nonce,
-        chat=True,
-        at_once=service.at_once,
+    removed, wake, _ = await service.registrations.remove_binding(
+        parsed, Channel.CHAT, owner=owner, at_once=service.at_once
     )
     service.wake(wake, traceparent)
     return removed

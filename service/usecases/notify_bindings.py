@@ -12,7 +12,6 @@ import msgspec
 
 from service.domain.addresses import BindingType, canonical, check_form
 from service.domain.errors import BinderyError, InvalidInput
-from service.domain.events import Reason
 from service.domain.record import Attributes, Channel, Extras, Record, Visible
 from service.domain.sids import BindingSid
 from service.store.registrations import Wanted
@@ -101,7 +100,7 @@ async def create(
 async def fetch(service: Service, sid: str) -> NotifyBinding | None:
     """The binding of a SID, or None."""
     parsed = BindingSid.parse(sid)
-    record = await service.reading.registration(parsed.fingerprint) if parsed else None
+    record = await service.reading.binding(parsed) if parsed else None
     visible = record.visible(Channel.NOTIFY) if record else None
     if record is None or visible is None or visible.sid != parsed:
         return None
@@ -113,9 +112,7 @@ async def delete(service: Service, sid: str, traceparent: str | None = None) -> 
     parsed = BindingSid.parse(sid)
     if parsed is None:
         return False
-    removed, wake = await service.registrations.remove(
-        parsed.fingerprint, Channel.NOTIFY, Reason.DELETED, nonce=parsed.nonce, at_once=service.at_once
-    )
+    removed, wake, _ = await service.registrations.remove_binding(parsed, Channel.NOTIFY, at_once=service.at_once)
     service.wake(wake, traceparent)
     return removed
 

@@ -10,10 +10,11 @@
 --@include changes
 --@include fences
 
-local owner, by, channels, messaging, session, lifetime, events_max = unpack(ARGV, 1, 7)
+local owner, by, channels, messaging, session, lifetime, upstreams, events_max = unpack(ARGV, 1, 8)
 channels, messaging, lifetime = tonumber(channels), messaging == '1', tonumber(lifetime)
+external = tonumber(upstreams)
 local named, named_list = {}, {}
-for n = 8, #ARGV do
+for n = 9, #ARGV do
   named[ARGV[n]] = true
   named_list[#named_list + 1] = ARGV[n]
 end

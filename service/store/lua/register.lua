@@ -16,6 +16,7 @@ local fp, owner, device, session, kind, channels, address, attributes, extras, n
 local chat_key, endpoint, chat_address, chat_attributes, chat_nonce = unpack(ARGV, 19, 23)
 kind, channels, iat, cap, most = tonumber(kind), tonumber(channels), tonumber(iat), tonumber(cap), tonumber(most)
 keep, at_once, evict = keep == '1', tonumber(at_once), evict == '1'
+external, at_once = bit.rshift(at_once, 2), bit.band(at_once, 3)
 local settled = has(at_once, NOTIFY)
 
 -- Who checked the token did so by a clock that may be behind. Fences end by this one, and so do tokens, before them.
@@ -192,6 +193,15 @@ if r and r.notify == FAILED then undead('n', fp) end
 local new = { type = kind, channels = channels, notify = notify, chat = chat, attempts = 0, owner = owner,
   device = device, link = chat_key, session = session, version = this, generation = this, nonce = nonce,
   created = NOW, updated = NOW, seen = NOW, address = address, attributes = attributes, extras = extras, past = past }
+if r and (r.traces or external > 0) then
+  -- Their SIDs go with the settlement; where this store has come to be the backend, now.
+  if has(external, NOTIFY) then
+    new.doubt = r.doubt
+    keep_traces(new, fp, carry(fp, r))
+  else
+    keep_traces(r, fp, {})
+  end
+end
 put('r', fp, new)
 enter(owner, fp, channels)
 if pointer and device ~= NO_DEVICE then

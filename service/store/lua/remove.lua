@@ -2,23 +2,28 @@
 -- One registration, or one channel of it, leaves the desired state: push turned off, or a binding deleted by its SID.
 -- No logout: nothing is fenced. Contract 1 to 3.
 --
--- The caller says what it means to remove: the owner it must belong to ('' for any), the generation ('' for any) and the
--- visible nonce ('' for any). Answers {whether anything was removed, lanes to wake}.
+-- The caller says what it means to remove: a record by its key, of an owner ('' for any) and a generation ('' for any); or
+-- what is visible under a SID. Answers {whether anything was removed, lanes to wake, its key}.
 --@include record
 --@include unit
 --@include changes
 
-local space, id, owner, generation, nonce, channels, at_once, reason, events_max = unpack(ARGV, 1, 9)
+local space, id, owner, generation, sid, channels, at_once, reason, events_max = unpack(ARGV, 1, 9)
 channels, at_once, generation = tonumber(channels), tonumber(at_once), tonumber(generation)
+external, at_once = bit.rshift(at_once, 2), bit.band(at_once, 3)
+if sid ~= '' then
+  local alias = get('a', sid)
+  id = alias and alias:sub(1, 1) == space and alias:sub(2) or sid:sub(1, 12)
+end
 
 local r = get(space, id)
-if not r or r.channels == 0 then return { 0, '' } end
-if owner ~= '' and r.owner ~= owner then return { 0, '' } end
-if generation and r.generation ~= generation then return { 0, '' } end
-if nonce ~= '' then
+if not r or r.channels == 0 then return { 0, '', '' } end
+if owner ~= '' and r.owner ~= owner then return { 0, '', '' } end
+if generation and r.generation ~= generation then return { 0, '', '' } end
+if sid ~= '' then
   local state = space == 'r' and r.notify or r.chat
   local section = applied_section(r, state)
-  if section == '' or section:sub(2, 5) ~= nonce then return { 0, '' } end
+  if section == '' or shown_sid(id, r, section) ~= sid then return { 0, '', '' } end
 end
 
 if space == 'r' then
@@ -31,4 +36,4 @@ else
     drop_chat(id, at_once, reason)
   end
 end
-return { 1, commit(events_max) }
+return { 1, commit(events_max), id }

@@ -8,6 +8,7 @@
 --@include changes
 
 local name, verb, events_max = ARGV[1], ARGV[2], ARGV[3]
+external = tonumber(ARGV[4])
 local ledger, id = name:sub(1, 1), name:sub(2)
 if redis.call('HEXISTS', A .. ':dead', name) == 0 then return { 0, '' } end
 undead(ledger, id)

@@ -16,9 +16,10 @@ for _, ledger in ipairs({ 'n', 'h' }) do
     local name = ledger .. lane
     local key = A .. ':' .. name
     local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-    local ahead = redis.call('ZRANGEBYSCORE', key, NOW_MS + LONGEST_MS, '+inf', 'LIMIT', 0, 500)
+    local ahead = redis.call('ZRANGEBYSCORE', key, NOW_MS + LONGEST_MS, '+inf', 'WITHSCORES', 'LIMIT', 0, 500)
     depth = depth + redis.call('ZCARD', key)
-    for _, id in ipairs(ahead) do astray[#astray + 1] = { key, id } end
+    -- What was leased still shows it: the fraction stays.
+    for n = 1, #ahead, 2 do astray[#astray + 1] = { key, ahead[n], NOW_MS - 1 + tonumber(ahead[n + 1]) % 1 } end
     if #ahead > 0 or (first[2] and tonumber(first[2]) <= NOW_MS) then
       lanes[#lanes + 1] = name
       flags[#flags + 1] = A .. ':w' .. name
@@ -29,7 +30,7 @@ for _, ledger in ipairs({ 'n', 'h' }) do
   seen[#seen + 1] = { depth, due, math.floor(oldest) }
 end
 if #flags > 0 then redis.call('EXISTS', unpack(flags)) end
-for _, entry in ipairs(astray) do redis.call('ZADD', entry[1], NOW_MS, entry[2]) end
+for _, entry in ipairs(astray) do redis.call('ZADD', entry[1], string.format('%.17g', entry[3]), entry[2]) end
 local wake = {}
 for n, flag in ipairs(flags) do
   local stale = redis.call('PTTL', flag) > FLAG_MS

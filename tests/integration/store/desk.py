@@ -6,7 +6,7 @@ import secrets
 from typing import Any, cast
 
 from service.domain.addresses import BindingType
-from service.domain.events import Event, Reason, decode_event
+from service.domain.events import Event, decode_event
 from service.domain.jobs import LANES, Lane, Ledger
 from service.domain.record import Attributes, Channel, Extras, Record
 from service.domain.sids import BindingSid
@@ -100,9 +100,7 @@ class Desk:
         return ended
 
     async def delete(self, sid: BindingSid, *, chat: bool = False) -> bool:
-        removed, _ = await self.registrations.remove(
-            sid.fingerprint, CHAT if chat else NOTIFY, Reason.DELETED, nonce=sid.nonce, chat=chat, at_once=BOTH
-        )
+        removed, _, _ = await self.registrations.remove_binding(sid, CHAT if chat else NOTIFY, at_once=BOTH)
         return removed
 
     async def desired(self, identity: str) -> set[str]:

@@ -19,8 +19,10 @@ from tests.integration.store import (
     test_ledger,
     test_no_leak,
     test_one_owner,
+    test_upstream,
 )
 from tests.integration.store.desk import Desk
+from tests.integration.store.upstream_desk import UpstreamDesk
 
 Test = Callable[[Desk], Awaitable[None]]
 
@@ -31,7 +33,7 @@ BUGS: list[tuple[str, str, str, Test]] = [
     # 2: no leak after the answer
     ("2 a takeover leaves the applied version visible", "if own and not settled and has(own.channels, NOTIFY) then past = applied_section(own, own.notify) end", "if live then past = applied_section(live, live.notify) end", test_no_leak.test_after_a_takeover),
     ("2 a logout leaves Chat", "if not inherited then drop_chat(r.link, at_once, reason) end", "", test_no_leak.test_after_a_logout),
-    ("2 an old SID still deletes", "if section == '' or section:sub(2, 5) ~= nonce then", "if false then", test_no_leak.test_a_replaced_binding_is_not_found_by_its_sid),
+    ("2 an old SID still deletes", "if section == '' or shown_sid(id, r, section) ~= sid then", "if false then", test_no_leak.test_a_replaced_binding_is_not_found_by_its_sid),
     # 3: the last request wins
     ("3 settled whatever happened since", "r and holds and r.version == tonumber(seen)", "r", test_ledger.test_settling_an_old_version_changes_nothing),
     ("3 settled whatever the lease", "local holds = score and tonumber(score) == tonumber(token)", "local holds = true", test_ledger.test_a_lease_keeps_others_off_until_it_ends),
@@ -52,12 +54,44 @@ BUGS: list[tuple[str, str, str, Test]] = [
 ]  # fmt: skip
 
 
+UPSTREAM_BUGS: list[tuple[str, str, str, Callable[[UpstreamDesk], Awaitable[None]]]] = [
+    ("a dead worker leaves no doubt", "if tonumber(due[n + 1]) % 1 ~= 0 then", "if false then", test_upstream.test_a_worker_that_died_leaves_a_doubt),
+    ("a mark breaks the lease", "if not (external > 0 and has(external, m[1] == 'n' and NOTIFY or CHAT) and leased(m[1], m[2])) then", "if true then", test_upstream.test_a_mark_breaks_no_lease),
+    ("a mark wipes the evidence of a lost lease", "return score and tonumber(score) % 1 ~= 0", "return score and tonumber(score) % 1 ~= 0 and tonumber(score) > NOW_MS", test_upstream.test_a_mark_keeps_the_evidence_of_a_lost_lease),
+    ("a doubt ends with the first look", "if r.doubt and r.doubt > began then", "if false then", test_upstream.test_a_lost_answer_is_in_doubt_until_it_can_no_longer_matter),
+    ("a late settlement goes unnoticed", "if report ~= 'same' and not known_already(r, score, report, sid) then", "if false then", test_upstream.test_a_worker_that_wakes_late_is_looked_after),
+    ("a late settlement of what is gone is forgotten", "elseif report == 'unknown' or (report == 'is' and sid ~= '') then", "elseif false then", test_upstream.test_a_late_worker_of_what_nobody_wants_any_more),
+    ("a takeover forgets who was being told", "suspect(list, r.type, r.attributes) end\n  return list", "local _ = 0 end\n  return list", test_upstream.test_whoever_may_hold_the_address_is_remembered_through_takeovers),
+    ("a repeated settlement raises a doubt", "return (first and first.sid or '') == sid", "return false", test_upstream.test_a_settlement_that_is_repeated_changes_nothing),
+    ("the sweep wipes the evidence", "NOW_MS - 1 + tonumber(ahead[n + 1]) % 1", "NOW_MS", test_upstream.test_a_sweep_after_the_clock_was_set_back_keeps_the_evidence),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "test"), [bug[1:] for bug in UPSTREAM_BUGS], ids=[bug[0] for bug in UPSTREAM_BUGS]
+)
+async def test_a_seeded_bug_before_an_upstream_is_caught(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    right: str,
+    wrong: str,
+    test: Callable[[UpstreamDesk], Awaitable[None]],
+) -> None:
+    """The same of what the store remembers of an upstream."""
+    await caught(lambda: test(UpstreamDesk(desk.redis)), monkeypatch, right, wrong)
+
+
 @pytest.mark.parametrize(("right", "wrong", "test"), [bug[1:] for bug in BUGS], ids=[bug[0] for bug in BUGS])
 async def test_a_seeded_bug_is_caught(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, right: str, wrong: str, test: Test
 ) -> None:
     """The test passes, and with the bug in place it fails."""
-    await test(Desk(desk.redis))
+    await caught(lambda: test(Desk(desk.redis)), monkeypatch, right, wrong)
+
+
+async def caught(run: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> None:
+    """Run it twice, the second time with the bug."""
+    await run()
     seeded = 0
 
     def broken(name: str) -> Script:
@@ -69,5 +103,5 @@ async def test_a_seeded_bug_is_caught(
     monkeypatch.setattr(section, "script", broken)
     with pytest.raises((AssertionError, BinderyError, pytest.fail.Exception, TimeoutError)):
         async with asyncio.timeout(2):
-            await test(desk)
+            await run()
     assert seeded, "the scripts no longer have the line that this bug breaks"

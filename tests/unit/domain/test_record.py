@@ -111,6 +111,6 @@ def test_only_what_is_applied_and_desired_is_visible() -> None:
 def test_an_unknown_layout_is_not_guessed_at() -> None:
     """A record of a later layout is refused."""
     with pytest.raises(ValueError, match="layout"):
-        Record(b"f" * 12, b"\x02" + bytes(HEADER.size - 1))
+        Record(b"f" * 12, b"\x03" + bytes(HEADER.size - 1))
     with pytest.raises(struct.error):
         Record(b"f" * 12, b"\x01")

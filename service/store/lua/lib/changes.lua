@@ -1,5 +1,62 @@
 -- Changes of desired state that several transactions make.
 
+-- Traces: what an upstream has, or may have, for an address. Each has the SID, zeros if none is known, and the type and
+-- attributes that were sent; those equal to the record's own are kept as nothing. The first one with a SID is shown.
+local MOST_TRACES = 16
+
+local function traces_of(r)
+  local list, at = {}, 1
+  while r.traces and at <= #r.traces do
+    local t, length = {}, nil
+    t.type, t.sid, length, at = struct.unpack(TRACE, r.traces, at)
+    t.attributes = length > 0 and r.traces:sub(at, at + length - 1) or r.attributes
+    list[#list + 1], at = t, at + length
+  end
+  return list
+end
+
+-- Makes these the traces of a record; SIDs that come and go are noted, and forgotten, as leading to it.
+local function keep_traces(r, id, list)
+  local stays, packed = {}, {}
+  while #list > MOST_TRACES do table.remove(list, list[1].sid == NO_SID and 1 or 2) end
+  for _, t in ipairs(list) do
+    stays[t.sid] = true
+    local attributes = t.attributes == r.attributes and '' or t.attributes
+    packed[#packed + 1] = struct.pack(TRACE, t.type, t.sid, #attributes) .. attributes
+  end
+  for _, t in ipairs(traces_of(r)) do
+    if t.sid ~= NO_SID and not stays[t.sid] and get('a', t.sid) == 'r' .. id then put('a', t.sid, nil) end
+  end
+  for _, t in ipairs(list) do
+    if t.sid ~= NO_SID and get('a', t.sid) ~= 'r' .. id then put('a', t.sid, 'r' .. id) end
+  end
+  r.traces = #packed > 0 and table.concat(packed) or nil
+end
+
+-- Adds the trace of a call that may have been made, or may yet come.
+local function suspect(list, kind, attributes)
+  for _, t in ipairs(list) do
+    if t.attributes == attributes then return list end
+  end
+  list[#list + 1] = { type = kind, sid = NO_SID, attributes = attributes }
+  return list
+end
+
+-- What a registration has to keep in mind of the one that it replaces: what an upstream may still hold of that.
+local function carry(id, r)
+  local list = traces_of(r)
+  if r.doubt or leased('n', id) then suspect(list, r.type, r.attributes) end
+  return list
+end
+
+-- The SID that a binding is shown under: the one that its upstream gave it, or our own.
+local function shown_sid(id, r, section)
+  for _, t in ipairs(traces_of(r)) do
+    if t.sid ~= NO_SID then return t.sid end
+  end
+  return id .. section:sub(2, 5)
+end
+
 -- Entries of an identity's map: 12 bytes of fingerprint and one of desired channels.
 local function entries(owner)
   local list, packed = {}, get('i', owner) or ''
@@ -27,13 +84,21 @@ local function tell(kind, channels, id, r, reason, other)
   local event = { 't', kind, 'c', NAMES[channels], 'f', id, 'g', string.format('%.0f', r.generation), 's', r.nonce, 'u',
     r.owner }
   if reason then event[#event + 1] = 'r'; event[#event + 1] = reason end
+  -- Where an upstream has given a SID, that is the one.
+  local given = kind ~= 'registered' and r.traces and traces_of(r)[1].sid
+  if given and given ~= NO_SID then event[#event + 1] = 'x'; event[#event + 1] = given end
   if other and other ~= r.owner then event[#event + 1] = 'o'; event[#event + 1] = other end
   events[#events + 1] = event
 end
 
--- A removed registration whose every channel has ended goes.
+-- A removed registration whose every channel has ended goes, unless an upstream may yet hold something of it.
 local function rest(id, r)
-  if r.channels == 0 and r.notify == NONE and r.chat == NONE then put('r', id, nil) else put('r', id, r) end
+  if r.channels == 0 and r.notify == NONE and r.chat == NONE and not r.doubt then
+    if r.traces then keep_traces(r, id, {}) end
+    put('r', id, nil)
+  else
+    put('r', id, r)
+  end
 end
 
 -- Chat bindings that have ended go, from their identity's map too, and their registrations wait for them no more.
@@ -91,8 +156,10 @@ local function take_out(id, r, channels, at_once, reason, by, inherited)
   end
   if has(going, NOTIFY) then
     if r.notify == FAILED then undead('n', id) end
-    r.past, r.notify = '', PENDING
-    if has(at_once, NOTIFY) then
+    r.past, r.notify, r.full = '', PENDING, nil
+    -- An upstream that was never told of it has nothing to forget.
+    local untold = has(external, NOTIFY) and not r.traces and not r.doubt and not leased('n', id)
+    if untold or has(at_once, NOTIFY) then
       r.notify = NONE
       tell('ended', NOTIFY, id, r)
     else

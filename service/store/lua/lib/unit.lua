@@ -8,10 +8,13 @@ local LANES, FLAG_MS = 8, 2000
 local clock = redis.call('TIME')
 local NOW, NOW_MS = tonumber(clock[1]), tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
+-- The channels whose bindings are kept at an upstream; a script that is told of any sets it.
+local external = 0
+
 -- Spaces of bucketed hashes: r registrations, k Chat bindings, i identities (their registrations), c identities (their
--- Chat bindings), p pointers (from a device or endpoint, and its kind).
+-- Chat bindings), p pointers (from a device or endpoint, and its kind), a the SIDs that an upstream has given.
 local RECORDS = { r = true, k = true }
-local cache = { r = {}, k = {}, i = {}, c = {}, p = {} }
+local cache = { r = {}, k = {}, i = {}, c = {}, p = {}, a = {} }
 local rows, changed, marks, events, letters, revived = {}, {}, {}, {}, {}, {}
 local version = nil
 
@@ -87,6 +90,12 @@ local function write_rows()
   end
 end
 
+-- Whether an entry of a ledger is under lease, or was and nobody has settled it: a lease's score has a fraction.
+local function leased(ledger, id)
+  local score = redis.call('ZSCORE', A .. ':' .. ledger .. (id:byte(3) % LANES), id)
+  return score and tonumber(score) % 1 ~= 0
+end
+
 -- Writes everything and answers the lanes to wake, two bytes each: the ledger's letter and the lane's number.
 local function commit(events_max)
   local keys, named = { A, A .. ':e', A .. ':r', A .. ':k', A .. ':dead' }, {}
@@ -105,7 +114,10 @@ local function commit(events_max)
   for _, name in ipairs(revived) do redis.call('HDEL', keys[5], name) end
   local wake = {}
   for _, m in ipairs(marks) do
-    redis.call('ZADD', A .. ':' .. m[3], NOW_MS, m[2])
+    -- One worker at a time speaks to an upstream about one thing: there a mark breaks no lease. Its end makes it due.
+    if not (external > 0 and has(external, m[1] == 'n' and NOTIFY or CHAT) and leased(m[1], m[2])) then
+      redis.call('ZADD', A .. ':' .. m[3], NOW_MS, m[2])
+    end
     if redis.call('SET', m[4], '1', 'NX', 'PX', FLAG_MS) then wake[#wake + 1] = m[3] end
   end
   for _, e in ipairs(events) do redis.call('XADD', keys[2], 'MAXLEN', '~', events_max, '*', unpack(e)) end
