@@ -9,15 +9,20 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from service.backends import EmbeddedChat, EmbeddedNotify
+from service.backends.twilio import Account, Admission, NotifyBindings
 from service.domain.fingerprints import derive_key
 from service.domain.limits import CAP, CLOCK_LEEWAY
+from service.domain.record import Channel
+from service.domain.services import Upstream
 from service.queue import JobQueue
 from service.redis import Redis, connect
 from service.settings import ServiceConfig, Settings
 from service.store.ledger import Ledgers
 from service.store.registrations import Registrations
 from service.store.section import Section, StoreRefused
+from service.store.upstream_ledger import UpstreamLedger
 from service.usecases.service import Directory, Service
+from service.usecases.upstreams import NotifyUpstream
 
 
 class Runtime(msgspec.Struct, frozen=True):
@@ -56,6 +61,9 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
     try:
         yield Runtime(settings, Directory(services), store, queue_store, queue)
     finally:
+        for service in services:
+            if service.notify_upstream is not None:
+                await service.notify_upstream.bindings.account.aclose()
         await queue.aclose()
         await store.aclose()
         if not shared:
@@ -64,6 +72,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
 def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes, queue: JobQueue) -> Service:
     section = Section(store, config.sid, key)
+    external = Channel.NOTIFY if config.notify_upstream else Channel(0)
     return Service(
         config,
         section,
@@ -74,9 +83,23 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
             replace_oldest=config.cap_policy == "replace-oldest",
             token_seconds=settings.jwt_max_ttl + CLOCK_LEEWAY,
             events_max=settings.events_max,
+            external=external,
         ),
-        ledgers=Ledgers(section, events_max=settings.events_max),
+        ledgers=Ledgers(section, events_max=settings.events_max, external=external),
         notify=EmbeddedNotify(),
         chat=EmbeddedChat(),
         queue=queue,
+        notify_upstream=_notify_upstream(settings, config.notify_upstream, section, store),
+    )
+
+
+def _notify_upstream(
+    settings: Settings, config: Upstream | None, section: Section, store: Redis
+) -> NotifyUpstream | None:
+    if config is None:
+        return None
+    bindings = NotifyBindings(Account(config, Admission(store, config)))
+    longest_ms = int(1000 * config.longest_request)
+    return NotifyUpstream(
+        config, bindings, UpstreamLedger(section, longest_ms=longest_ms, events_max=settings.events_max)
     )

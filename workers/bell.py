@@ -50,6 +50,7 @@ class BellWorker(Worker):
         job_seconds: float,
         ctx: dict[str, Any],
         on_turn: Callable[[], None] = lambda: None,
+        more_jobs: int = 0,
     ) -> None:
         self.stopping = asyncio.Event()
         super().__init__(
@@ -57,7 +58,7 @@ class BellWorker(Worker):
             queue_name=QUEUE,
             redis_pool=queue,
             handle_signals=False,
-            max_jobs=_MAX_JOBS,
+            max_jobs=_MAX_JOBS + more_jobs,
             job_timeout=job_seconds,
             keep_result=0,
             poll_delay=0,

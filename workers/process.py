@@ -20,10 +20,11 @@ from service.telemetry import catalogue
 from service.telemetry.listener import listening
 from service.telemetry.traces import tracing
 from service.usecases.service import Directory
+from service.usecases.upstreams import lease_ms
 from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue
-from workers.drain import JOB_SECONDS, drain_lane
 from workers.health import Health
+from workers.drain import BUDGET_SECONDS, JOB_SECONDS, drain_lane
 from workers.settling import HAND_BACK_SECONDS
 from workers.showing import introduce, keep_weighing
 from workers.sweep import keep_sweeping
@@ -32,6 +33,9 @@ from workers.without_queue import without_queue
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 0.5
 _SETTLED_SECONDS = 1.0
 _END_OF_LOOP = 1.0
+
+# What a slow upstream holds up are jobs of its own.
+_JOBS_PER_UPSTREAM = 4
 
 _log = structlog.get_logger(__name__)
 
@@ -126,10 +130,17 @@ def _worker(running: Runtime, health: Health) -> BellWorker:
     return BellWorker(
         open_queue(settings.queue_url, timeout=settings.redis_timeout + LISTEN_SECONDS),
         [func(drain_lane, name="drain_lane")],
-        job_seconds=JOB_SECONDS,
+        job_seconds=_job_seconds(settings),
         ctx={"directory": running.directory},
         on_turn=health.turn,
+        more_jobs=_JOBS_PER_UPSTREAM * sum(s.notify_upstream is not None for s in settings.services),
     )
+
+
+def _job_seconds(settings: Settings) -> float:
+    """What a job may take: its budget, and a batch that was begun at its end."""
+    upstreams = [s.notify_upstream for s in settings.services if s.notify_upstream is not None]
+    return max([JOB_SECONDS, *(BUDGET_SECONDS + lease_ms(upstream) / 1000 for upstream in upstreams)])
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

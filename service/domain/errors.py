@@ -128,3 +128,16 @@ class StoreFull(BinderyError):
 
     slug, title, status, code = "store-full", "The store has no room", 503, 20503
     retry_after = 30
+
+
+class UpstreamRefused(BinderyError):
+    """The upstream that holds the bindings refuses this one; the detail is what it said."""
+
+    slug, title, status, code = "upstream-refused", "The upstream has refused it", 400, 20001
+
+
+class UpstreamSilent(BinderyError):
+    """The upstream that holds the bindings has not confirmed it in time. It was accepted, and goes on."""
+
+    slug, title, status, code = "upstream-silent", "The upstream has not confirmed it yet", 503, 20503
+    retry_after = 5

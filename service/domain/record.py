@@ -27,9 +27,9 @@ lengths         3 × 2   of address, attributes and extras
 
 Layout 2 is that of records whose bindings are kept at an upstream that knows, or may know, of them. Behind the three
 parts follow the length of the last applied version (2 bytes) and itself, until when calls of unknown outcome may yet
-take effect there (8, milliseconds since the epoch), whether the upstream was full (1), and the traces of what it has, or
-may have, for the address: type (1), SID (16, zeros if not known), length (2) and the attributes as they were sent, left
-out where they are the record's own.
+take effect there (8, milliseconds since the epoch), whether the upstream was full (1), and the traces of what it has,
+or may have, for the address: type (1), SID (16, zeros if not known), length (2) and the attributes as they were sent,
+left out where they are the record's own.
 """
 
 from __future__ import annotations

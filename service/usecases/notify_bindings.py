@@ -15,6 +15,7 @@ from service.domain.errors import BinderyError, InvalidInput
 from service.domain.record import Attributes, Channel, Extras, Record, Visible
 from service.domain.sids import BindingSid
 from service.store.registrations import Wanted
+from service.usecases import confirming
 from service.usecases.paging import Page, Position, scan_page, slice_page
 from service.usecases.registering import check_identity
 from service.usecases.service import Service
@@ -73,6 +74,7 @@ async def create(
 
     Raises:
         InvalidInput, CapReached, StoreUnavailable, StoreFull
+        UpstreamRefused, UpstreamSilent, TooManyRequests: where an upstream has to confirm it.
     """
     check_identity(identity, "Identity")
     address = canonical(kind, address)
@@ -89,6 +91,11 @@ async def create(
         extras=Extras(),
         keep=True,
     )
+    if service.notify_upstream is not None:
+        record = await confirming.create(service, service.notify_upstream, wanted, traceparent)
+        # Already replaced, it is shown as it was asked for; its SID leads nowhere.
+        applied = Visible(record.sid, record.type, record.created, record.updated, record.attributes)
+        return _binding(record, record.visible(Channel.NOTIFY) or applied)
     done = await service.registrations.register(wanted, at_once=service.at_once)
     service.wake(done.wake, traceparent)
     visible = done.record.visible(Channel.NOTIFY)
@@ -112,6 +119,8 @@ async def delete(service: Service, sid: str, traceparent: str | None = None) -> 
     parsed = BindingSid.parse(sid)
     if parsed is None:
         return False
+    if service.notify_upstream is not None:
+        return await confirming.delete(service, service.notify_upstream, parsed, traceparent)
     removed, wake, _ = await service.registrations.remove_binding(parsed, Channel.NOTIFY, at_once=service.at_once)
     service.wake(wake, traceparent)
     return removed

@@ -13,6 +13,7 @@ from service.store.ledger import Ledgers, lanes
 from service.store.reading import Reading
 from service.store.registrations import Registrations
 from service.store.section import Section
+from service.usecases.upstreams import NotifyUpstream
 
 
 class Service:
@@ -28,6 +29,7 @@ class Service:
         notify: NotifyBackend,
         chat: ChatBackend,
         queue: JobQueue,
+        notify_upstream: NotifyUpstream | None = None,
     ) -> None:
         self.config = config
         self.sid = config.sid
@@ -41,11 +43,13 @@ class Service:
         self.notify = notify
         self.chat = chat
         self._queue = queue
+        self.notify_upstream = notify_upstream
+        """Where Notify bindings live in place of ``notify``."""
 
     @property
     def at_once(self) -> Channel:
         """The channels whose backend is our own store: the compatible routes need not wait for a worker there."""
-        notify = Channel(0) if self.notify.external else Channel.NOTIFY
+        notify = Channel(0) if self.notify_upstream or self.notify.external else Channel.NOTIFY
         return notify if self.chat.external else notify | Channel.CHAT
 
     def wake(self, wake: bytes, traceparent: str | None = None) -> None:

@@ -6,7 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from service.bootstrap import runtime
 from service.redis import Redis, connect
+from service.settings import load
+from tests.e2e.compatible.api_process import api_process
+from tests.e2e.compatible.deployment import environment as environment_there
+from tests.integration.upstream.pair import Pair, environment
+from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
 
 
@@ -24,3 +30,40 @@ async def redis(valkey: ValkeyServer) -> AsyncIterator[Redis]:
     client = connect(valkey.url)
     yield client
     await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def store_there() -> Iterator[ValkeyServer]:
+    """The upstream's store."""
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def upstream_url(store_there: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The upstream: a second Bindery's API, in a process of its own."""
+    directory = tmp_path_factory.mktemp("upstream")
+    with api_process(environment_there(store_there.url, directory), directory) as url:
+        yield url
+
+
+@pytest.fixture
+async def proxy(upstream_url: str, store_there: ValkeyServer) -> AsyncIterator[FaultProxy]:
+    """What stands between, quiet at first; the upstream is empty."""
+    store_there.call("FLUSHALL")
+    async with FaultProxy(upstream_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def pair(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> AsyncIterator[Pair]:
+    """Both, without a worker."""
+    valkey.call("FLUSHALL")
+    async with runtime(load(environment(valkey.url, proxy.url))) as running:
+        yield Pair(running, proxy, upstream_url)
+
+
+@pytest.fixture
+def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A moment between tries."""
+    monkeypatch.setattr("service.usecases.applying.backoff_ms", lambda _: 20)

@@ -1,0 +1,89 @@
+"""What a Service has of an upstream: the client of its bindings there, what is owed to it, and seats for callers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from service.backends.twilio import NotifyBindings
+from service.backends.twilio.admission import PATIENCE
+from service.domain.errors import StoreUnavailable
+from service.domain.jobs import Lane
+from service.domain.services import Upstream
+from service.redis import RedisError
+from service.store.upstream_ledger import UpstreamLedger
+
+AT_ONCE: Final = 32
+"""The most records of a lane that are taken together: what a lease has time for."""
+
+_LANES_AT_ONCE = 4
+_MARGIN_SECONDS = 5.0
+
+
+class LaneSeats:
+    """How many lanes of a Service one process drains at a time: a slow upstream must not hold every job there is."""
+
+    def __init__(self, seats: int = _LANES_AT_ONCE) -> None:
+        self._free = seats
+        self._turned_away: dict[Lane, None] = {}
+
+    @contextmanager
+    def taken(self, lane: Lane) -> Iterator[bool]:
+        """A seat, or False: then the lane is noted for whoever leaves."""
+        if self._free <= 0:
+            self._turned_away[lane] = None
+            yield False
+            return
+        self._free -= 1
+        try:
+            yield True
+        finally:
+            self._free += 1
+
+    def next_one(self) -> Lane | None:
+        """A lane that was turned away, to be woken now that there is a seat."""
+        lane = next(iter(self._turned_away), None)
+        if lane is not None:
+            del self._turned_away[lane]
+        return lane
+
+
+class NotifyUpstream:
+    """A Service's Notify bindings at its upstream."""
+
+    def __init__(self, config: Upstream, bindings: NotifyBindings, ledger: UpstreamLedger) -> None:
+        self.config = config
+        self.bindings = bindings
+        self.ledger = ledger
+        self.seats = LaneSeats()
+        self.waiting_room = asyncio.Semaphore(_WAITERS)
+
+    @property
+    def lease_ms(self) -> int:
+        """What a batch may take: two rounds of calls with the wait for admission, and some time to settle."""
+        return lease_ms(self.config)
+
+    async def room(self) -> int:
+        """How many records may be taken now: none while the upstream is left alone, one to try whether it is back.
+
+        Raises:
+            StoreUnavailable: nobody can tell.
+        """
+        try:
+            health = await self.bindings.account.admission.health()
+        except RedisError:
+            raise StoreUnavailable from None
+        if health.held_seconds > 0 or health.pause_seconds > 0:
+            return 0
+        return AT_ONCE if health.state == "closed" else 1
+
+
+_WAITERS = 100
+"""Requests of a process that wait for one upstream at the same time."""
+
+
+def lease_ms(config: Upstream) -> int:
+    """Milliseconds for which work on an upstream is leased."""
+    return int(1000 * (2 * config.timeout + 2 * PATIENCE + _MARGIN_SECONDS))
