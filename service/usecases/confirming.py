@@ -79,7 +79,7 @@ async def _settled(service: Service, record: Record, state: State) -> bool:
         letters = await service.ledgers.dead_letters()
         name = Ledger.NOTIFY, record.fingerprint
         raise UpstreamRefused(next((x.reason for x in letters if (x.ledger, x.fingerprint) == name), None))
-    return record.notify == state
+    return bool(record.notify == state)
 
 
 async def _until(look: Callable[[], Awaitable[T | None]]) -> T:

@@ -20,8 +20,8 @@ from tests.integration.workers.bench import environment as least
 from tests.servers.fault_proxy import FaultProxy
 from tests.waiting import eventually
 
-TIMEOUT = 0.4
-LONGEST = 0.6
+TIMEOUT = 0.3
+LONGEST = 0.4
 """Seconds after which a lost request can no longer take effect."""
 
 

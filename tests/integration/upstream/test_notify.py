@@ -356,12 +356,12 @@ async def test_a_dead_upstream_is_left_alone(pair: Pair) -> None:
     assert pair.posts() == 60
 
 
-async def test_at_most_four_lanes_are_drained_at_a_time(pair: Pair) -> None:
+async def test_at_most_four_lanes_are_drained_at_a_time(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest of a worker's jobs are other Services'; who was turned away is woken by who leaves."""
     for n in range(64):
         await pair.bind(f"user-{n}", f"token-{n}")
     woken: list[bytes] = []
-    pair.service.wake = lambda wake, _=None: woken.append(wake)  # type: ignore[method-assign]
+    monkeypatch.setattr(pair.service, "wake", lambda wake, _=None: woken.append(wake))
     lanes = [Lane(pair.service.sid, Ledger.NOTIFY, n) for n in range(LANES)]
     await asyncio.gather(*(pair.drain(lane) for lane in lanes))
     assert {seen.key.encode() for seen in lanes[4:]} == set(woken)

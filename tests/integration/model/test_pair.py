@@ -1,0 +1,218 @@
+"""The same random histories where a second Bindery holds the Notify bindings, with faults between the two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, ClassVar
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
+
+from service.bootstrap import runtime
+from service.domain.addresses import BindingType
+from service.domain.jobs import LANES, Lane, Ledger
+from service.domain.sids import BindingSid
+from service.settings import load
+from service.store.registrations import Registrations
+from service.usecases.service import Service
+from service.usecases.upstreams import NotifyUpstream
+from tests.e2e.compatible.api_process import api_process
+from tests.e2e.compatible.deployment import environment as environment_there
+from tests.integration.model.contract import CHAT, NOTIFY, Contract, Registration
+from tests.integration.model.test_machine import CAP, Machine, addresses, identities, kinds, tags
+from tests.integration.store.desk import TOKEN_SECONDS, Desk
+from tests.integration.upstream.pair import Pair, environment
+from tests.servers.fault_proxy import Fault, FaultProxy, Kind
+from tests.servers.valkey import ValkeyServer
+from workers.batches import Tally
+from workers.upstream_lane import batch
+
+LONGEST = "1.5"
+"""Seconds, so that what a step delivers late is late by less, on a slow machine too."""
+LEASE_MS = 400
+
+faults = st.sampled_from(
+    [
+        Fault(Kind.LOST_ANSWER),
+        Fault(Kind.RESET_ANSWER),
+        Fault(Kind.RESET_REQUEST),
+        Fault(Kind.HALF_BODY),
+        Fault(Kind.SILENCE),
+        Fault(Kind.NEVER),
+        Fault(Kind.REFUSAL, status=500),
+        Fault(Kind.REFUSAL_AFTER, status=503),
+        Fault(Kind.REFUSAL, status=429, retry_after="0.05"),
+    ]
+)
+numbers = st.integers(0, LANES - 1)
+
+
+class PairDesk(Desk):
+    """The Service of a runtime, in the words that histories are told in."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service.section.redis, sid=service.sid)
+        self.section = service.section
+        self.registrations = Registrations(
+            service.section,
+            cap=CAP,
+            replace_oldest=False,
+            token_seconds=TOKEN_SECONDS,
+            events_max=1000,
+            external=NOTIFY,
+        )
+        self.ledgers, self.reading = service.ledgers, service.reading
+
+    async def delete(self, sid: BindingSid, *, chat: bool = False) -> bool:
+        """Only Chat is kept here, and settled at once."""
+        removed, _, _ = await self.registrations.remove_binding(sid, CHAT if chat else NOTIFY, at_once=CHAT)
+        return removed
+
+
+class PairMachine(Machine):
+    """In the end the upstream holds just what is desired, once each, under the SIDs that are shown here."""
+
+    there: ClassVar[str]
+    store_there: ClassVar[ValkeyServer]
+
+    take = None  # type: ignore[assignment]  # workers are real here
+    settle = None  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store_there.call("FLUSHALL")
+        self.patch = mock.patch("service.usecases.applying.backoff_ms", return_value=10)
+        self.patch.start()
+        self.do(self._start())
+        self.contract = Contract(cap=CAP)
+
+    async def _start(self) -> None:
+        self.proxy = FaultProxy(self.there)
+        await self.proxy.up()
+        environ = environment(self.url, self.proxy.url, BINDERY_UPSTREAM_LONGEST_REQUEST=LONGEST)
+        self.context = runtime(load(environ))
+        self.pair = Pair(await self.context.__aenter__(), self.proxy, self.there)
+        self.desk = PairDesk(self.pair.service)
+
+    @rule(identity=identities, address=addresses, kind=kinds, tag=tags)
+    def create(self, identity: str, address: str, kind: BindingType, tag: tuple[str, ...]) -> None:
+        """A back end creates a binding on a compatible route, and does not wait for it."""
+        expected = self._expect(address, Registration(identity, kind, None, NOTIFY, None, None, tag), keep=True)
+        login = self.desk.login(identity, address, kind=kind, tags=tag, keep=True)
+        assert expected == self.do(self._outcome(login))
+
+    @rule(number=numbers, ledger=st.sampled_from(Ledger))
+    def drain(self, number: int, ledger: Ledger) -> None:
+        """A worker drains a lane."""
+        self.do(self.pair.drain(Lane(self.desk.sid, ledger, number)))
+
+    @rule(method=st.sampled_from(["POST", "DELETE", "GET"]), fault=faults)
+    def fail(self, method: str, fault: Fault) -> None:
+        """The next such request meets a fault."""
+        self.proxy.script(method, fault)
+
+    @rule(number=numbers, seconds=st.sampled_from([0.0, 0.005, 0.02]))
+    def die(self, number: int, seconds: float) -> None:
+        """A worker is killed in the middle of a batch."""
+        self.do(self._die(number, seconds))
+
+    async def _die(self, number: int, seconds: float) -> None:
+        async def dead(_: object) -> None:
+            """Hands nothing back."""
+
+        lane = Lane(self.desk.sid, Ledger.NOTIFY, number)
+        with (
+            mock.patch("workers.upstream_lane.hand_back", dead),
+            mock.patch.object(NotifyUpstream, "lease_ms", LEASE_MS),
+        ):
+            work = asyncio.create_task(batch(self.pair.service, self.pair.upstream, lane, 32, Tally()))
+            await asyncio.wait({work}, timeout=seconds)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    @rule(address=addresses, first=identities, then=identities, late=st.sampled_from(["POST", "DELETE"]))
+    def land_late(self, address: str, first: str, then: str, late: str) -> None:
+        """A request is delivered after others, for the same address, have been decided."""
+        self.create(first, address, BindingType.FCM, ("late",))
+        self.proxy.script(late, Fault(Kind.LATE))
+        lane = self.pair.lane(address)
+        self.do(self.pair.drain(lane))
+        if then == first:
+            self.logout(first, None, None, address)
+        else:
+            self.create(then, address, BindingType.FCM, ())
+        self.do(self.pair.drain(lane))
+        self.do(self.proxy.release())
+
+    async def _converge(self) -> None:
+        self.proxy.calm()
+        await self.proxy.release()
+        await self.pair.converge(30)
+        found = {b["address"]: (b["identity"], b["binding_type"], tuple(b["tags"])) for b in await self.pair.bindings()}
+        wanted = {
+            address: (r.identity, r.kind.value, r.tags)
+            for address, r in self.contract.registrations.items()
+            if r.channels & NOTIFY
+        }
+        assert found == wanted
+        for binding in await self.pair.bindings():
+            assert str((await self.pair.record(binding["address"])).visible_sid(NOTIFY)) == binding["sid"]
+        assert await self.pair.service.ledgers.dead_letters() == []
+
+    def teardown(self) -> None:
+        """And nothing else is left, here or there."""
+        try:
+            super().teardown()
+        finally:
+            self.patch.stop()
+
+    def do(self, work: Any) -> Any:
+        """A step that hangs is a fault."""
+
+        async def bounded() -> Any:
+            async with asyncio.timeout(60):
+                return await work
+
+        return self.runner.run(bounded())
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Both servers, and the upstream's API."""
+    directory = tmp_path_factory.mktemp("there")
+    with ValkeyServer() as here, ValkeyServer() as store_there:
+        PairMachine.url, PairMachine.store_there = here.url, store_there
+        with api_process(environment_there(store_there.url, directory), directory) as PairMachine.there:
+            yield
+
+
+def run(examples: int, steps: int) -> None:
+    """Run histories of at most ``steps`` steps."""
+    run_state_machine_as_test(
+        PairMachine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("there")
+def test_random_histories_end_with_what_is_desired_at_the_upstream() -> None:
+    """Short histories, the same on each run."""
+    run(examples=12, steps=30)
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("there")
+def test_many_random_histories_end_with_what_is_desired_at_the_upstream() -> None:
+    """Many long histories."""
+    run(examples=300, steps=60)
