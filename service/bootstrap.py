@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from service.backends import EmbeddedChat, EmbeddedNotify
-from service.backends.twilio import Account, Admission, NotifyBindings
+from service.backends.twilio import Account, Admission, ChatBindings, NotifyBindings
 from service.domain.fingerprints import derive_key
 from service.domain.limits import CAP, CLOCK_LEEWAY
 from service.domain.record import Channel
@@ -22,7 +22,7 @@ from service.store.registrations import Registrations
 from service.store.section import Section, StoreRefused
 from service.store.upstream_ledger import UpstreamLedger
 from service.usecases.service import Directory, Service
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
 
 class Runtime(msgspec.Struct, frozen=True):
@@ -62,8 +62,9 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         yield Runtime(settings, Directory(services), store, queue_store, queue)
     finally:
         for service in services:
-            if service.notify_upstream is not None:
-                await service.notify_upstream.bindings.account.aclose()
+            for upstream in (service.notify_upstream, service.chat_upstream):
+                if upstream is not None:
+                    await upstream.account.aclose()
         await queue.aclose()
         await store.aclose()
         if not shared:
@@ -73,6 +74,8 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
 def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes, queue: JobQueue) -> Service:
     section = Section(store, config.sid, key)
     external = Channel.NOTIFY if config.notify_upstream else Channel(0)
+    if config.chat_upstream:
+        external |= Channel.CHAT
     return Service(
         config,
         section,
@@ -90,7 +93,12 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
         chat=EmbeddedChat(),
         queue=queue,
         notify_upstream=_notify_upstream(settings, config.notify_upstream, section, store),
+        chat_upstream=_chat_upstream(config.chat_upstream, store),
     )
+
+
+def _chat_upstream(config: Upstream | None, store: Redis) -> ChatUpstream | None:
+    return ChatUpstream(config, ChatBindings(Account(config, Admission(store, config)))) if config else None
 
 
 def _notify_upstream(

@@ -12,12 +12,12 @@ import structlog
 from service.domain.errors import BinderyError
 from service.telemetry import traces
 from service.telemetry.catalogue import JOBS
-from service.domain.jobs import DrainLane, Lane, Ledger
+from service.domain.jobs import DrainLane, Lane
 from service.usecases.service import Directory, Service
 from workers.attempt import CALL_SECONDS
 from workers.batches import BATCHES, Tally
 from workers.pace import Pace
-from workers.upstream_lane import drain_upstream
+from workers.upstream_lane import at_upstream, drain_upstream
 
 BUDGET_SECONDS = 5.0
 """After this a job wakes its lane again and ends, so that no lane can keep a worker to itself."""
@@ -77,8 +77,8 @@ async def _finish(service: Service, job: DrainLane, stopping: asyncio.Event, pac
 async def _drain(service: Service, job: DrainLane, stopping: asyncio.Event, pace: Pace, tally: Tally) -> str:
     batch, most = BATCHES[job.lane.ledger]
     end = time.monotonic() + BUDGET_SECONDS
-    if service.notify_upstream is not None and job.lane.ledger is Ledger.NOTIFY:
-        outcome = await drain_upstream(service, service.notify_upstream, job.lane, end, stopping, tally)
+    if at_upstream(service, job.lane) is not None:
+        outcome = await drain_upstream(service, job.lane, end, stopping, tally)
         if outcome is not None:
             return outcome
     while time.monotonic() < end and not stopping.is_set():

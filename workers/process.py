@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from service.bootstrap import Runtime, runtime
 from service.domain.errors import BinderyError
+from service.domain.services import Upstream
 from service.settings import Settings
 from service.settings.loading import METRICS_FD
 from service.store.section import StoreRefused
@@ -133,14 +134,19 @@ def _worker(running: Runtime, health: Health) -> BellWorker:
         job_seconds=_job_seconds(settings),
         ctx={"directory": running.directory},
         on_turn=health.turn,
-        more_jobs=_JOBS_PER_UPSTREAM * sum(s.notify_upstream is not None for s in settings.services),
+        more_jobs=_JOBS_PER_UPSTREAM * len(_upstreams(settings)),
     )
 
 
 def _job_seconds(settings: Settings) -> float:
     """What a job may take: its budget, and a batch that was begun at its end."""
-    upstreams = [s.notify_upstream for s in settings.services if s.notify_upstream is not None]
-    return max([JOB_SECONDS, *(BUDGET_SECONDS + lease_ms(upstream) / 1000 for upstream in upstreams)])
+    leases = [lease_ms(upstream) / 1000 for upstream in _upstreams(settings)]
+    return max([JOB_SECONDS, *(BUDGET_SECONDS + lease for lease in leases)])
+
+
+def _upstreams(settings: Settings) -> list[Upstream]:
+    found = (upstream for s in settings.services for upstream in (s.notify_upstream, s.chat_upstream))
+    return [upstream for upstream in found if upstream is not None]
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

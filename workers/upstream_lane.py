@@ -6,14 +6,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from service.domain.jobs import Lane
+from service.domain.jobs import Lane, Ledger
 from service.store.ledger import Verdict
 from service.store.upstream_ledger import Observation, Taken, UpstreamLease
 from service.usecases.applying import Application, Listed, listing
 from service.usecases.service import Service
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 from workers.batches import Tally
 from workers.settling import hand_back, persist
+from workers.upstream_chat import chat_batch
 
 GROUP_SECONDS = 0.02
 """What a settlement waits for others, so that they take one transaction."""
@@ -21,13 +22,13 @@ GROUP_SECONDS = 0.02
 _SETTLED_AT_ONCE = 20
 
 
-async def drain_upstream(
-    service: Service, upstream: NotifyUpstream, lane: Lane, end: float, stopping: asyncio.Event, tally: Tally
-) -> str | None:
+async def drain_upstream(service: Service, lane: Lane, end: float, stopping: asyncio.Event, tally: Tally) -> str | None:
     """Drain until nothing is due; answers why it ended, or None at ``end`` (on the monotonic clock).
 
     Where it ends before the lane is empty the sweep finds what is left.
     """
+    upstream = at_upstream(service, lane)
+    assert upstream is not None  # noqa: S101  # the caller has looked
     with upstream.seats.taken(lane) as seated:
         if not seated:
             return "no-seat"
@@ -38,14 +39,28 @@ async def drain_upstream(
     return outcome
 
 
+def at_upstream(service: Service, lane: Lane) -> NotifyUpstream | ChatUpstream | None:
+    """The upstream that a lane's work is for; None if it is our own store."""
+    return service.notify_upstream if lane.ledger is Ledger.NOTIFY else service.chat_upstream
+
+
 async def _drain(
-    service: Service, upstream: NotifyUpstream, lane: Lane, end: float, stopping: asyncio.Event, tally: Tally
+    service: Service,
+    upstream: NotifyUpstream | ChatUpstream,
+    lane: Lane,
+    end: float,
+    stopping: asyncio.Event,
+    tally: Tally,
 ) -> str | None:
     while time.monotonic() < end and not stopping.is_set():
         room = await upstream.room()
         if not room:
             return "left-alone"
-        if not await batch(service, upstream, lane, room, tally):
+        if isinstance(upstream, ChatUpstream):
+            more = await chat_batch(service, upstream, lane, room, tally)
+        else:
+            more = await batch(service, upstream, lane, room, tally)
+        if not more:
             return "drained"
     return None
 

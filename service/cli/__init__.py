@@ -15,6 +15,7 @@ COMMANDS = {
     "settings": "service.cli.settings",
     "dead": "service.cli.dead",
     "upstreams": "service.cli.upstreams",
+    "reconcile": "service.cli.reconcile",
 }
 """Name of a command -> its module, which holds it as `command`; imported when it is asked for."""
 

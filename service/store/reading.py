@@ -46,6 +46,11 @@ class Reading:
         reply = await self._section.run("lookup_chat", *owners)
         return [None if found is None else _records(found) for found in reply]
 
+    async def owners_of_endpoints(self, endpoints: Sequence[bytes]) -> list[bytes]:
+        """For each digest of a Chat endpoint the owner who has registered it, or empty."""
+        found: list[bytes] = await self._section.run("owners", *endpoints) if endpoints else []
+        return found
+
     async def scan(
         self, *, chat: bool, position: bytes, backwards: bool, records: int, buckets: int = BUCKETS_PER_CALL
     ) -> tuple[list[Record], bytes]:

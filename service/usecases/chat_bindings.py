@@ -9,10 +9,14 @@ from collections.abc import Callable
 
 import msgspec
 
+from service.backends.twilio import ChatBinding as Foreign
+from service.domain.errors import InvalidInput
 from service.domain.record import Channel, Record
 from service.domain.sids import BindingSid, is_sid, user_sid
+from service.usecases import chat_at_upstream
 from service.usecases.paging import Page, Position, scan_page, slice_page
 from service.usecases.service import Service
+from service.usecases.upstreams import ChatUpstream
 
 
 class ChatBinding(msgspec.Struct, frozen=True):
@@ -65,6 +69,9 @@ def owner_of(service: Service, user: str) -> bytes:
 
 async def fetch(service: Service, sid: str, owner: bytes | None = None) -> ChatBinding | None:
     """The binding of a SID (of this owner, if one is given), or None."""
+    if service.chat_upstream is not None:
+        shown = await chat_at_upstream.fetch(service, service.chat_upstream, sid, owner)
+        return _foreign(service, shown) if shown else None
     parsed = BindingSid.parse(sid)
     record = await service.reading.binding(parsed, chat=True) if parsed else None
     if record is None or (owner is not None and record.owner != owner):
@@ -75,6 +82,8 @@ async def fetch(service: Service, sid: str, owner: bytes | None = None) -> ChatB
 
 async def delete(service: Service, sid: str, owner: bytes = b"", traceparent: str | None = None) -> bool:
     """Take the Chat channel out of a registration; answers whether there was such a binding."""
+    if service.chat_upstream is not None:
+        return await chat_at_upstream.delete(service, service.chat_upstream, sid, owner or None, traceparent)
     parsed = BindingSid.parse(sid)
     if parsed is None:
         return False
@@ -87,6 +96,8 @@ async def delete(service: Service, sid: str, owner: bytes = b"", traceparent: st
 
 async def page(service: Service, wanted: Filter, start: Position, size: int) -> Page[ChatBinding]:
     """A page of the Service's bindings that pass the filter."""
+    if service.chat_upstream is not None:
+        return await _page_there(service, service.chat_upstream, wanted, start, size)
     match = _matching(wanted.binding_types)
     if not wanted.identities:
         return await scan_page(service.reading, match, start, size, chat=True)
@@ -99,10 +110,38 @@ async def page_of_user(
     service: Service, owner: bytes, binding_types: tuple[str, ...], start: Position, size: int
 ) -> Page[ChatBinding] | None:
     """A page of one user's bindings; None if the Service has never seen the user."""
+    if service.chat_upstream is not None:
+        raise InvalidInput("", "the Chat Service's own list must be asked: the bindings are kept at its upstream")
     [records] = await service.reading.chat_bindings_of([owner])
     if records is None:
         return None
     return slice_page(records, _matching(binding_types), start, size)
+
+
+async def _page_there(
+    service: Service, upstream: ChatUpstream, wanted: Filter, start: Position, size: int
+) -> Page[ChatBinding]:
+    def match(shown: chat_at_upstream.Shown) -> ChatBinding | None:
+        types = wanted.binding_types
+        return None if types and shown.binding.binding_type not in types else _foreign(service, shown.binding)
+
+    found = await chat_at_upstream.of(service, upstream, wanted.identities)
+    return slice_page(found, match, start, size)
+
+
+def _foreign(service: Service, binding: Foreign) -> ChatBinding:
+    created = chat_at_upstream.seconds(binding.date_created)
+    return ChatBinding(
+        sid=binding.sid,
+        identity=binding.identity,
+        user_sid=user_sid(service.fingerprints.owner(binding.identity)),
+        endpoint=binding.endpoint,
+        binding_type=binding.binding_type,
+        credential_sid=binding.credential_sid,
+        message_types=ALL_MESSAGE_TYPES if binding.message_types is None else binding.message_types,
+        created=created,
+        updated=chat_at_upstream.seconds(binding.date_updated) or created,
+    )
 
 
 def _matching(binding_types: tuple[str, ...]) -> Callable[[Record], ChatBinding | None]:

@@ -14,6 +14,9 @@ async def look_up(service: Service, identities: Sequence[str]) -> list[tuple[str
     owners = [service.fingerprints.owner(identity) for identity in identities]
     found = await service.reading.registrations_of(owners)
     return [
-        (user_sid(owner), [view(service.sid, record, chat) for record, chat in pairs or () if record.channels])
+        (
+            user_sid(owner),
+            [view(service.sid, record, service.own_chat(chat)) for record, chat in pairs or () if record.channels],
+        )
         for owner, pairs in zip(owners, found, strict=True)
     ]

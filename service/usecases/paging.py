@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -11,6 +11,18 @@ from service.domain.record import Record
 from service.store.reading import Reading
 
 T = TypeVar("T")
+
+
+class Placed(Protocol):
+    """What has a place in a list."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Its place."""
+        ...
+
+
+R = TypeVar("R", bound=Placed)
 
 _SCANS_PER_PAGE = 8
 """Calls to the store for one page: a filter that matches nothing answers short pages rather than never."""
@@ -55,7 +67,7 @@ async def scan_page(
     return _page(found[:size], start, more)
 
 
-def slice_page(records: Iterable[Record], match: Callable[[Record], T | None], start: Position, size: int) -> Page[T]:
+def slice_page(records: Iterable[R], match: Callable[[R], T | None], start: Position, size: int) -> Page[T]:
     """A page of a list that is at hand as a whole."""
     found: list[tuple[bytes, T]] = []
     for record in sorted(records, key=lambda r: r.fingerprint, reverse=start.backwards):

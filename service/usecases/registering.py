@@ -100,7 +100,7 @@ async def register(
     """
     done = await service.registrations.register(wanted(service, request))
     service.wake(done.wake, traceparent)
-    return done.outcome, view(service.sid, done.record, done.chat)
+    return done.outcome, view(service.sid, done.record, service.own_chat(done.chat))
 
 
 async def _chat_of(service: Service, record: Record) -> Record | None:
@@ -123,4 +123,4 @@ async def find(service: Service, id_text: str, owner: bytes | None = None) -> Re
         return past_view(service.sid, id_, RegistrationState.SUPERSEDED)
     if not record.channels:
         return past_view(service.sid, id_, RegistrationState.REMOVED)
-    return view(service.sid, record, await _chat_of(service, record))
+    return view(service.sid, record, service.own_chat(await _chat_of(service, record)))

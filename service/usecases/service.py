@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from service.backends import ChatBackend, NotifyBackend
 from service.domain.errors import NotFound
-from service.domain.record import Channel
+from service.domain.record import Channel, Record
 from service.domain.services import ServiceConfig
 from service.queue import JobQueue
 from service.store.ledger import Ledgers, lanes
 from service.store.reading import Reading
 from service.store.registrations import Registrations
 from service.store.section import Section
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
 
 class Service:
@@ -30,6 +30,7 @@ class Service:
         chat: ChatBackend,
         queue: JobQueue,
         notify_upstream: NotifyUpstream | None = None,
+        chat_upstream: ChatUpstream | None = None,
     ) -> None:
         self.config = config
         self.sid = config.sid
@@ -45,12 +46,18 @@ class Service:
         self._queue = queue
         self.notify_upstream = notify_upstream
         """Where Notify bindings live in place of ``notify``."""
+        self.chat_upstream = chat_upstream
+        """Where Chat bindings live in place of ``chat``."""
 
     @property
     def at_once(self) -> Channel:
         """The channels whose backend is our own store: the compatible routes need not wait for a worker there."""
         notify = Channel(0) if self.notify_upstream or self.notify.external else Channel.NOTIFY
-        return notify if self.chat.external else notify | Channel.CHAT
+        return notify if self.chat_upstream or self.chat.external else notify | Channel.CHAT
+
+    def own_chat(self, record: Record | None) -> Record | None:
+        """A Chat binding's record if it is the binding; at an upstream only that knows the SID, if there is one."""
+        return None if self.chat_upstream else record
 
     def wake(self, wake: bytes, traceparent: str | None = None) -> None:
         """Pass on what a transaction asked to be woken."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from service.backends.twilio import NotifyBindings
+from service.backends.twilio import Account, ChatBindings, NotifyBindings
 from service.backends.twilio.admission import PATIENCE
 from service.domain.errors import StoreUnavailable
 from service.domain.jobs import Lane
@@ -50,13 +50,12 @@ class LaneSeats:
         return lane
 
 
-class NotifyUpstream:
-    """A Service's Notify bindings at its upstream."""
+class _AtUpstream:
+    """What is common to the bindings of both kinds."""
 
-    def __init__(self, config: Upstream, bindings: NotifyBindings, ledger: UpstreamLedger) -> None:
+    def __init__(self, config: Upstream, account: Account) -> None:
         self.config = config
-        self.bindings = bindings
-        self.ledger = ledger
+        self.account = account
         self.seats = LaneSeats()
         self.waiting_room = asyncio.Semaphore(_WAITERS)
 
@@ -72,12 +71,29 @@ class NotifyUpstream:
             StoreUnavailable: nobody can tell.
         """
         try:
-            health = await self.bindings.account.admission.health()
+            health = await self.account.admission.health()
         except RedisError:
             raise StoreUnavailable from None
         if health.held_seconds > 0 or health.pause_seconds > 0:
             return 0
         return AT_ONCE if health.state == "closed" else 1
+
+
+class NotifyUpstream(_AtUpstream):
+    """A Service's Notify bindings at its upstream."""
+
+    def __init__(self, config: Upstream, bindings: NotifyBindings, ledger: UpstreamLedger) -> None:
+        super().__init__(config, bindings.account)
+        self.bindings = bindings
+        self.ledger = ledger
+
+
+class ChatUpstream(_AtUpstream):
+    """A Service's Chat bindings at its upstream, which apps' SDKs have created there."""
+
+    def __init__(self, config: Upstream, bindings: ChatBindings) -> None:
+        super().__init__(config, bindings.account)
+        self.bindings = bindings
 
 
 _WAITERS = 100

@@ -8,11 +8,12 @@
 --@include unit
 --@include changes
 
-local lane, token, external, events_max, owner = unpack(ARGV, 1, 5)
+local lane, token, upstreams, events_max, owner = unpack(ARGV, 1, 5)
+external = upstreams == '1' and CHAT or 0
 local key = A .. ':' .. lane
 local score = redis.call('ZSCORE', key, owner)
 local holds = score and tonumber(score) == tonumber(token)
-local again, ended = nil, {}
+local again, ended, told = nil, {}, {}
 
 local function observe(id, c, state)
   if c.chat == FAILED then undead('h', id) end
@@ -28,6 +29,7 @@ end
 for n = 6, #ARGV, 5 do
   local id, seen, outcome, delay, why = unpack(ARGV, n, n + 4)
   local c = get('k', id)
+  told[id] = true
   if holds and c and c.version == tonumber(seen) then
     if outcome == 'held' then
       c.past, c.attempts, c.updated = '', 0, NOW
@@ -44,13 +46,22 @@ for n = 6, #ARGV, 5 do
       bury('h', id, why)
       tell('failed', CHAT, id, c)
     end
-  elseif c and external == '1' then
+  elseif c and external > 0 then
     c.past = applied_section(c, c.chat)
     observe(id, c, UNKNOWN)
     again = NOW_MS
   end
 end
 if next(ended) then end_chats(owner, ended) end
+if external > 0 and holds then
+  -- A mark breaks no lease there, so that what came meanwhile is looked for here.
+  local noted = get('c', owner) or ''
+  for at = 1, #noted, 12 do
+    local id = noted:sub(at, at + 11)
+    local c = get('k', id)
+    if c and not told[id] and (c.chat == PENDING or c.chat == UNKNOWN) then again = NOW_MS end
+  end
+end
 
 redis.call('EXISTS', key)
 commit(events_max)

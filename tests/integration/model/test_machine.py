@@ -186,8 +186,12 @@ class Machine(RuleBasedStateMachine):
                 assert self.do(self.desk.chats(identity)) == self.contract.endpoints(identity)
             assert len(self.do(self._all_records())) == len(self.contract.registrations)
         finally:
+            self.do(self._stop())
             self.do(self.redis.aclose())
             self.runner.close()
+
+    async def _stop(self) -> None:
+        """What a history has started besides."""
 
     async def _converge(self) -> None:
         while (await self.desk.ledgers.sweep()).depth:

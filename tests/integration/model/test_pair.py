@@ -23,7 +23,18 @@ from service.usecases.upstreams import NotifyUpstream
 from tests.e2e.compatible.api_process import api_process
 from tests.e2e.compatible.deployment import environment as environment_there
 from tests.integration.model.contract import CHAT, NOTIFY, Contract, Registration
-from tests.integration.model.test_machine import CAP, Machine, addresses, identities, kinds, tags
+from tests.integration.model.test_machine import (
+    CAP,
+    Machine,
+    addresses,
+    channels,
+    devices,
+    endpoints,
+    identities,
+    kinds,
+    sessions,
+    tags,
+)
 from tests.integration.store.desk import TOKEN_SECONDS, Desk
 from tests.integration.upstream.pair import Pair, environment
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
@@ -49,6 +60,7 @@ faults = st.sampled_from(
     ]
 )
 numbers = st.integers(0, LANES - 1)
+push_kinds = kinds.filter(lambda kind: kind.push)
 
 
 class PairDesk(Desk):
@@ -98,7 +110,15 @@ class PairMachine(Machine):
         self.pair = Pair(await self.context.__aenter__(), self.proxy, self.there)
         self.desk = PairDesk(self.pair.service)
 
-    @rule(identity=identities, address=addresses, kind=kinds, tag=tags)
+    @rule(
+        identity=identities, address=addresses, device=devices, session=sessions, wanted=channels, kind=push_kinds,
+        tag=tags, endpoint=endpoints, caller=st.sampled_from(["server", "old token", "new token"]),
+    )  # fmt: skip
+    def login(self, **asked: Any) -> None:
+        """As before, but for phone numbers: these are none, and the upstream would refuse them."""
+        Machine.login(self, **asked)
+
+    @rule(identity=identities, address=addresses, kind=push_kinds, tag=tags)
     def create(self, identity: str, address: str, kind: BindingType, tag: tuple[str, ...]) -> None:
         """A back end creates a binding on a compatible route, and does not wait for it."""
         expected = self._expect(address, Registration(identity, kind, None, NOTIFY, None, None, tag), keep=True)
@@ -169,6 +189,10 @@ class PairMachine(Machine):
             super().teardown()
         finally:
             self.patch.stop()
+
+    async def _stop(self) -> None:
+        await self.context.__aexit__(None, None, None)
+        await self.proxy.__aexit__(None, None, None)
 
     def do(self, work: Any) -> Any:
         """A step that hangs is a fault."""

@@ -40,10 +40,15 @@ def store_there() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture(scope="session")
-def upstream_url(store_there: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def environ_there(store_there: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The upstream's settings."""
+    return environment_there(store_there.url, tmp_path_factory.mktemp("upstream"))
+
+
+@pytest.fixture(scope="session")
+def upstream_url(environ_there: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The upstream: a second Bindery's API, in a process of its own."""
-    directory = tmp_path_factory.mktemp("upstream")
-    with api_process(environment_there(store_there.url, directory), directory) as url:
+    with api_process(environ_there, tmp_path_factory.mktemp("upstream-api")) as url:
         yield url
 
 
@@ -67,3 +72,4 @@ async def pair(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> As
 def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """A moment between tries."""
     monkeypatch.setattr("service.usecases.applying.backoff_ms", lambda _: 20)
+    monkeypatch.setattr("workers.upstream_chat.backoff_ms", lambda _: 20)

@@ -14,7 +14,7 @@ from service.domain.jobs import LANES, Lane, Ledger
 from service.domain.record import Record
 from service.usecases.registering import Request, register
 from service.usecases.upstreams import NotifyUpstream
-from tests.e2e.compatible.deployment import ACCOUNT, SERVICE, TOKEN
+from tests.e2e.compatible.deployment import ACCOUNT, CHAT, SERVICE, TOKEN
 from tests.integration.workers.bench import Bench
 from tests.integration.workers.bench import environment as least
 from tests.servers.fault_proxy import FaultProxy
@@ -31,6 +31,8 @@ def environment(redis_url: str, proxy_url: str, **more: str) -> dict[str, str]:
         **least(redis_url),
         "BINDERY_NOTIFY_UPSTREAM_URL": proxy_url,
         "BINDERY_NOTIFY_UPSTREAM_SID": SERVICE,
+        "BINDERY_CHAT_SERVICE_SID": "IS" + "9" * 32,
+        "BINDERY_CHAT_UPSTREAM_SID": CHAT,
         "BINDERY_UPSTREAM_USER": ACCOUNT,
         "BINDERY_UPSTREAM_SECRET": TOKEN,
         "BINDERY_UPSTREAM_RATE": "5000",

@@ -1,0 +1,65 @@
+"""Reconciling an identity's Chat bindings at an upstream: list, judge, and delete what must not stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from service.backends.twilio import Attempt, ChatBinding
+from service.domain.judging import Judgement, Listed, judge
+from service.domain.record import Record
+from service.usecases.service import Service
+from service.usecases.upstreams import ChatUpstream
+
+
+async def judged(
+    service: Service, upstream: ChatUpstream, noted: Sequence[tuple[str, Sequence[Record]]], attempt: Attempt
+) -> list[list[Judgement]]:
+    """For each identity, with what is noted of it here, a judgement on each of its bindings there.
+
+    Raises:
+        UpstreamError: it could not be listed.
+        StoreUnavailable, TooManyRequests: the store could not be asked.
+    """
+    listed: dict[str, list[Listed]] = {identity: [] for identity, _ in noted}
+    for binding in await upstream.bindings.of(list(listed), attempt):
+        if binding.identity in listed:
+            listed[binding.identity].append(listed_of(binding))
+    elsewhere = await _elsewhere(service, listed)
+    return [
+        judge(listed[identity], records, elsewhere[identity], strict=upstream.config.strict)
+        for identity, records in noted
+    ]
+
+
+def listed_of(binding: ChatBinding) -> Listed:
+    """A binding as it is judged."""
+    return Listed(
+        sid=binding.sid,
+        endpoint=binding.endpoint,
+        binding_type=binding.binding_type,
+        updated=binding.date_updated or binding.date_created,
+    )
+
+
+async def _elsewhere(service: Service, listed: dict[str, list[Listed]]) -> dict[str, set[str]]:
+    """For each identity those of its listed endpoints that another has registered."""
+    prints = service.fingerprints
+    asked = [(identity, binding.endpoint) for identity, bindings in listed.items() for binding in bindings]
+    owners = await service.reading.owners_of_endpoints([prints.endpoint(endpoint) for _, endpoint in asked])
+    found: dict[str, set[str]] = {identity: set() for identity in listed}
+    for (identity, endpoint), owner in zip(asked, owners, strict=True):
+        if owner and owner != prints.owner(identity):
+            found[identity].add(endpoint)
+    return found
+
+
+async def delete_unwanted(upstream: ChatUpstream, judgements: Sequence[Judgement], attempt: Attempt) -> int:
+    """Delete what was judged to go; answers how many that were.
+
+    Raises:
+        UpstreamError: not all of it; listing again shows what is left.
+    """
+    unwanted = [judgement.binding.sid for judgement in judgements if not judgement.kept]
+    for sid in unwanted:
+        await upstream.bindings.delete(sid, attempt)
+    return len(unwanted)
