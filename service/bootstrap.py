@@ -17,6 +17,7 @@ from service.domain.services import Upstream
 from service.queue import JobQueue
 from service.redis import Redis, connect
 from service.settings import ServiceConfig, Settings
+from service.store.audits import Audits
 from service.store.ledger import Ledgers
 from service.store.registrations import Registrations
 from service.store.section import Section, StoreRefused
@@ -92,7 +93,7 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
         notify=EmbeddedNotify(),
         chat=EmbeddedChat(),
         queue=queue,
-        notify_upstream=_notify_upstream(settings, config.notify_upstream, section, store),
+        notify_upstream=_notify_upstream(settings, config.notify_upstream, section, store, external),
         chat_upstream=_chat_upstream(config.chat_upstream, store),
     )
 
@@ -102,12 +103,12 @@ def _chat_upstream(config: Upstream | None, store: Redis) -> ChatUpstream | None
 
 
 def _notify_upstream(
-    settings: Settings, config: Upstream | None, section: Section, store: Redis
+    settings: Settings, config: Upstream | None, section: Section, store: Redis, external: Channel
 ) -> NotifyUpstream | None:
     if config is None:
         return None
     bindings = NotifyBindings(Account(config, Admission(store, config)))
     longest_ms = int(1000 * config.longest_request)
-    return NotifyUpstream(
-        config, bindings, UpstreamLedger(section, longest_ms=longest_ms, events_max=settings.events_max)
-    )
+    ledger = UpstreamLedger(section, longest_ms=longest_ms, events_max=settings.events_max)
+    audits = Audits(section, longest_ms=longest_ms, events_max=settings.events_max, external=external)
+    return NotifyUpstream(config, bindings, ledger, audits)

@@ -22,6 +22,7 @@ from service.telemetry.listener import listening
 from service.telemetry.traces import tracing
 from service.usecases.service import Directory
 from service.usecases.upstreams import lease_ms
+from workers.audit import keep_auditing
 from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue
 from workers.health import Health
@@ -109,6 +110,7 @@ async def _open(running: Runtime, stop: asyncio.Event, health: Health) -> None:
 async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, grace: float) -> None:
     serving, stopped = asyncio.ensure_future(worker.serve()), asyncio.ensure_future(stop.wait())
     sweeping = asyncio.ensure_future(keep_sweeping(directory))
+    auditing = asyncio.ensure_future(keep_auditing(directory))
     try:
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         worker.stop()
@@ -117,8 +119,9 @@ async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, 
     finally:
         stopped.cancel()
         sweeping.cancel()
+        auditing.cancel()
         serving.cancel()
-        await asyncio.wait({serving, sweeping})
+        await asyncio.wait({serving, sweeping, auditing})
         # Within the grace: cancelled jobs hand their leases back, and that takes time too.
         await worker.finish(max(0.0, grace - HAND_BACK_SECONDS - 2 * _END_OF_LOOP))
     if not serving.cancelled():

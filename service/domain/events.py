@@ -40,6 +40,8 @@ class Reason(Enum):
     """The device registered a newer address for the same identity."""
     EVICTED = "evicted"
     """The cap's ``replace-oldest``."""
+    VANISHED = "vanished"
+    """The upstream holds its binding no more, without our doing: its address is taken for dead."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

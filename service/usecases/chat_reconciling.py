@@ -24,6 +24,20 @@ async def judged(
     for binding in await upstream.bindings.of(list(listed), attempt):
         if binding.identity in listed:
             listed[binding.identity].append(listed_of(binding))
+    return await judge_listed(service, upstream, noted, listed)
+
+
+async def judge_listed(
+    service: Service,
+    upstream: ChatUpstream,
+    noted: Sequence[tuple[str, Sequence[Record]]],
+    listed: dict[str, list[Listed]],
+) -> list[list[Judgement]]:
+    """The same of bindings that have been listed.
+
+    Raises:
+        StoreUnavailable, TooManyRequests: the store could not be asked.
+    """
     elsewhere = await _elsewhere(service, listed)
     return [
         judge(listed[identity], records, elsewhere[identity], strict=upstream.config.strict)

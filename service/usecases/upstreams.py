@@ -13,6 +13,7 @@ from service.domain.errors import StoreUnavailable
 from service.domain.jobs import Lane
 from service.domain.services import Upstream
 from service.redis import RedisError
+from service.store.audits import Audits
 from service.store.upstream_ledger import UpstreamLedger
 
 AT_ONCE: Final = 32
@@ -82,10 +83,11 @@ class _AtUpstream:
 class NotifyUpstream(_AtUpstream):
     """A Service's Notify bindings at its upstream."""
 
-    def __init__(self, config: Upstream, bindings: NotifyBindings, ledger: UpstreamLedger) -> None:
+    def __init__(self, config: Upstream, bindings: NotifyBindings, ledger: UpstreamLedger, audits: Audits) -> None:
         super().__init__(config, bindings.account)
         self.bindings = bindings
         self.ledger = ledger
+        self.audits = audits
 
 
 class ChatUpstream(_AtUpstream):

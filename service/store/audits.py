@@ -1,0 +1,49 @@
+"""The audit's place in a Service, and what becomes of what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from service.domain.record import Channel, Record
+from service.store.section import Section
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """An applied registration that the upstream does not hold as it is known here."""
+
+    record: Record
+    dead: bool
+    """Whether it holds nothing, and that counts as the provider's word; else it is looked into."""
+
+
+class Audits:
+    """The audit of one Service's Notify upstream."""
+
+    def __init__(self, section: Section, *, longest_ms: int, events_max: int, external: Channel) -> None:
+        self._section = section
+        self._longest_ms = b"%d" % longest_ms
+        self._events_max = b"%d" % events_max
+        self._external = b"%d" % external
+
+    async def claim(self, turn_ms: int) -> bytes | None:
+        """The position to go on from, for whoever asks first; None for the others, and for so many milliseconds."""
+        found: bytes | None = await self._section.run("audit_turn", b"claim", b"%d" % turn_ms, b"")
+        return found
+
+    async def rest(self, position: bytes, ms: int) -> None:
+        """Go on from there in so many milliseconds."""
+        await self._section.run("audit_turn", b"rest", b"%d" % ms, position)
+
+    async def found(self, findings: Sequence[Finding]) -> tuple[int, bytes]:
+        """Act on findings; answers how many still hold, and the lanes to wake."""
+        args = [part for finding in findings for part in _args(finding)]
+        count, wake = await self._section.run("audited", self._longest_ms, self._external, self._events_max, *args)
+        return count, wake
+
+
+def _args(finding: Finding) -> tuple[bytes, ...]:
+    record = finding.record
+    sid = next((trace.sid.raw for trace in record.traces if trace.sid), b"")
+    return record.fingerprint, b"%d" % record.version, sid, b"dead" if finding.dead else b"look"

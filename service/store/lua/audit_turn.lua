@@ -1,0 +1,15 @@
+#!lua flags=allow-oom
+-- A turn of the audit: one step in all processes at a time, and no more than one in so many milliseconds.
+-- ask 'claim': answers the position to go on from, or nothing if it is not time. 'rest': the next turn comes after ms, and
+-- goes on from the position given.
+
+local turn, at = KEYS[1] .. ':audit:turn', KEYS[1] .. ':audit'
+local ask, ms, position = ARGV[1], ARGV[2], ARGV[3]
+redis.call('EXISTS', turn, at)
+if ask == 'claim' then
+  if not redis.call('SET', turn, '1', 'NX', 'PX', ms) then return false end
+  return redis.call('GET', at) or ''
+end
+redis.call('SET', turn, '1', 'PX', ms)
+redis.call('SET', at, position)
+return 1

@@ -1,0 +1,32 @@
+#!lua flags=allow-oom
+-- What an audit has found of applied Notify registrations at the upstream: 'look', it holds something else; 'dead', it holds
+-- nothing, and that is the provider's word that the address is dead.
+--
+-- Only what has not changed since it was read counts, and is neither owed nor in doubt: then it was none of our calls.
+-- Answers {how many count, lanes to wake}.
+--@include record
+--@include unit
+--@include changes
+
+local longest_ms, upstreams, events_max = unpack(ARGV, 1, 3)
+longest_ms, external = tonumber(longest_ms), tonumber(upstreams)
+local count = 0
+for n = 4, #ARGV, 4 do
+  local id, seen, sid, found = unpack(ARGV, n, n + 3)
+  local r = get('r', id)
+  local first = r and traces_of(r)[1] or nil
+  local quiet = r and not redis.call('ZSCORE', A .. ':n' .. (id:byte(3) % LANES), id)
+  if quiet and r.version == tonumber(seen) and has(r.channels, NOTIFY) and r.notify == APPLIED and not r.doubt
+    and first and first.sid == sid then
+    count = count + 1
+    if found == 'dead' then
+      keep_traces(r, id, {})
+      take_out(id, r, bit.bor(NOTIFY, CHAT), 0, 'vanished')
+    else
+      r.past, r.notify, r.doubt = applied_section(r, r.notify), UNKNOWN, NOW_MS + longest_ms
+      put('r', id, r)
+      mark('n', id)
+    end
+  end
+end
+return { count, commit(events_max) }

@@ -1,0 +1,111 @@
+"""What happens at the upstream past us is noticed by the audit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from service.bootstrap import runtime
+from service.domain.events import EventType, Reason, decode_event
+from service.domain.record import State
+from service.settings import load
+from service.usecases.auditing import audit_step
+from service.usecases.looking_up import look_up
+from tests.integration.upstream.pair import Pair, environment
+from tests.servers.fault_proxy import FaultProxy
+from tests.servers.valkey import ValkeyServer
+
+TOKEN = "fcm-token-of-a-device"
+
+
+async def audited(pair: Pair) -> int | None:
+    """A step, as if the last one were long ago."""
+    anchor = pair.service.section.anchor
+    await pair.running.store.command("DEL", anchor + b":audit:turn", key=anchor)
+    return await audit_step(pair.service, pair.upstream)
+
+
+async def test_what_is_as_known_is_left_alone(pair: Pair) -> None:
+    """One list for many identities, and one step at a time for all processes."""
+    for n in range(30):
+        await pair.bind(f"user-{n}", f"token-{n}")
+    await pair.converge()
+    pair.proxy.seen.clear()
+    assert await audited(pair) == 0
+    assert [seen.method for seen in pair.proxy.seen] == ["GET"]
+    assert await audit_step(pair.service, pair.upstream) is None
+    assert await pair.depth() == 0
+
+
+async def test_an_address_that_vanished_is_taken_for_dead(pair: Pair) -> None:
+    """By default it is the provider's word: the registration goes, and an event says why."""
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.converge()
+    [binding] = await pair.bindings()
+    await pair.delete_there(binding["sid"])
+    assert await audited(pair) == 1
+    assert await pair.maybe(TOKEN) is None
+    assert [len(found) for _, found in await look_up(pair.service, ["alice"])] == [0]
+    anchor = pair.service.section.anchor
+    entries: Any = await pair.running.store.command("XRANGE", anchor + b":e", "-", "+", key=anchor)
+    events = [decode_event(entry_id, fields) for entry_id, fields in entries]
+    assert (EventType.REMOVED, Reason.VANISHED) in [(event.type, event.reason) for event in events]
+    await pair.converge()
+    assert await pair.owners() == {}
+
+
+@pytest.fixture
+async def recreating(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> AsyncIterator[Pair]:
+    """A Service that makes again what has vanished."""
+    valkey.call("FLUSHALL")
+    environ = environment(valkey.url, proxy.url, BINDERY_UPSTREAM_VANISHED="recreate")
+    async with runtime(load(environ)) as running:
+        yield Pair(running, proxy, upstream_url)
+
+
+async def test_or_it_is_made_again(recreating: Pair) -> None:
+    """By the Service's policy; visible all the time."""
+    await recreating.bind("alice", TOKEN, "phone")
+    await recreating.converge()
+    [binding] = await recreating.bindings()
+    await recreating.delete_there(binding["sid"])
+    assert await audited(recreating) == 1
+    assert [len(found) for _, found in await look_up(recreating.service, ["alice"])] == [1]
+    await recreating.converge()
+    assert await recreating.owners() == {TOKEN: "alice"}
+    assert (await recreating.record(TOKEN)).notify == State.APPLIED
+
+
+async def test_what_was_changed_past_us_is_put_right(pair: Pair) -> None:
+    """Other tags, by somebody's own create: what was registered here counts."""
+    await pair.bind("alice", TOKEN, "phone", tags=("ours",))
+    await pair.converge()
+    await pair.create_there("alice", TOKEN, Tag="theirs")
+    assert await audited(pair) == 1
+    await pair.converge()
+    [binding] = await pair.bindings()
+    assert binding["tags"] == ["ours"]
+
+
+async def test_what_is_under_way_is_none_of_its_business(pair: Pair) -> None:
+    """A registration that is owed, or has changed since it was read, is left to the workers."""
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.converge()
+    [binding] = await pair.bindings()
+    await pair.delete_there(binding["sid"])
+    await pair.bind("alice", TOKEN, "phone", tags=("new",))
+    assert await audited(pair) == 0
+    await pair.converge()
+    assert await pair.owners() == {TOKEN: "alice"}
+
+
+async def test_a_dead_upstream_proves_nothing(pair: Pair) -> None:
+    """While it cannot be listed nothing is taken for dead."""
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.converge()
+    await pair.proxy.down()
+    with pytest.raises(Exception, match="no connection"):
+        await audited(pair)
+    assert await pair.applied([TOKEN])

@@ -1,0 +1,99 @@
+"""`bindery diff`: both sides compared, after random histories too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from service.cli import main
+from service.domain.errors import CapReached
+from service.usecases.ending import log_out
+from tests.integration.upstream.pair import Pair, environment
+from tests.servers.fault_proxy import ALL, FaultProxy, Kind
+from tests.servers.valkey import ValkeyServer
+
+pytestmark = pytest.mark.usefixtures("quick_backoff")
+
+
+async def diff(valkey: ValkeyServer, proxy: FaultProxy, directory: Path, *more: str) -> Result:
+    """The command, beside this process's work."""
+    environ = {**environment(valkey.url, proxy.url), "BINDERY_DATA_DIR": str(directory)}
+    return await asyncio.to_thread(CliRunner().invoke, main, ["diff", *more], env=environ)
+
+
+async def test_two_sides_that_agree_print_nothing(
+    pair: Pair, valkey: ValkeyServer, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """Status 0; each kind of difference is told, with no address, and status 1."""
+    for n in range(4):
+        await pair.bind(f"user-{n}", f"token-{n}", f"device-{n}")
+    await pair.converge()
+    done = await diff(valkey, proxy, tmp_path)
+    assert (done.exit_code, done.output) == (0, "")
+    by_address = {binding["address"]: binding["sid"] for binding in await pair.bindings()}
+    await pair.delete_there(by_address["token-0"])
+    other = await pair.create_there("user-1", "token-1", Tag="theirs")
+    foreign = await pair.create_there("carol", "foreign")
+    done = await diff(valkey, proxy, tmp_path, "--json")
+    assert done.exit_code == 1
+    found = {(line["what"], line["binding_sid"]) for line in json.loads(done.output)}
+    assert found == {("missing there", by_address["token-0"]), ("differs", other), ("unknown here", foreign)}
+    assert "token-0" not in (await diff(valkey, proxy, tmp_path)).output
+
+
+async def history(pair: Pair, devices: int, steps: int, seed: int) -> None:
+    """Random logins, logouts, takeovers and rotations, while workers work through faults."""
+    dice = random.Random(seed)  # noqa: S311  # repeatable, not secret
+    pair.proxy.chance(seed, 0.1, [fault for fault in ALL if fault.kind is not Kind.DELAY and fault.status != 429])
+    tokens = dict.fromkeys(range(devices), 0)
+    over = asyncio.Event()
+
+    async def work() -> None:
+        while not over.is_set():
+            await pair.drain_all()
+            await asyncio.sleep(0.01)
+
+    working = asyncio.create_task(work())
+    for step in range(steps):
+        device = dice.randrange(devices)
+        identity = f"user-{dice.randrange(devices // 2 + 1)}"
+        if dice.random() < 0.2:
+            tokens[device] += 1
+        if dice.random() < 0.2:
+            await log_out(pair.service, identity, device_id=f"device-{device}")
+        else:
+            try:
+                await pair.bind(identity, f"token-{device}-{tokens[device]}", f"device-{device}")
+            except CapReached:
+                assert step
+    over.set()
+    await working
+    pair.proxy.calm()
+
+
+@pytest.mark.slow
+async def test_a_random_history_with_faults_ends_without_a_difference(
+    pair: Pair, valkey: ValkeyServer, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """300 devices, 1,500 steps, a tenth of the requests broken."""
+    await history(pair, 300, 1500, 1)
+    await pair.converge(60)
+    done = await diff(valkey, proxy, tmp_path)
+    assert (done.exit_code, done.output) == (0, "")
+    assert proxy.faults
+
+
+@pytest.mark.proof
+async def test_ten_thousand_devices_end_without_a_difference(
+    pair: Pair, valkey: ValkeyServer, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """The same at length."""
+    await history(pair, 10_000, 40_000, 2)
+    await pair.converge(600)
+    done = await diff(valkey, proxy, tmp_path)
+    assert (done.exit_code, done.output) == (0, "")
