@@ -6,11 +6,12 @@ import click
 
 from service.cli.local import local_settings
 from service.cli.server_check import Finding, examine
+from service.cli.upstream_check import ask_upstreams
 
 
 @click.command("check")
 def command() -> None:
-    """Check the settings, the store and the queue; exit status 1 if something is at fault."""
+    """Check the settings, the store, the queue and upstreams; exit status 1 if something is at fault."""
     settings = local_settings()
     click.echo(f"ok     settings: {len(settings.services)} Service(s)")
     store = examine(settings.redis_url, settings.redis_timeout, durable=True, replicas=settings.redis_replicas)
@@ -18,6 +19,7 @@ def command() -> None:
     if settings.queue_url != settings.redis_url:
         queue = examine(settings.queue_url, settings.redis_timeout, durable=False)
         findings += [("queue", finding) for finding in queue]
+    findings += [(f"upstream of {name}", finding) for name, finding in ask_upstreams(settings)]
     for what, finding in findings:
         click.echo(f"{finding.grade:<6} {what}: {finding.line}")
     if any(finding.grade == Finding.FAULT for _, finding in findings):

@@ -131,7 +131,7 @@ async def chat_differences(service: Service, upstream: ChatUpstream) -> AsyncIte
 async def _records(service: Service) -> AsyncIterator[Record]:
     position = b""
     while True:
-        records, position = await service.reading.scan(chat=chat, position=position, backwards=False, records=_RECORDS)
+        records, position = await service.reading.scan(chat=False, position=position, backwards=False, records=_RECORDS)
         for record in records:
             yield record
         if not position:

@@ -34,7 +34,7 @@ async def test_two_sides_that_agree_print_nothing(
         await pair.bind(f"user-{n}", f"token-{n}", f"device-{n}")
     await pair.converge()
     done = await diff(valkey, proxy, tmp_path)
-    assert (done.exit_code, done.output) == (0, "")
+    assert (done.exit_code, done.output) == (0, ""), done.exception
     by_address = {binding["address"]: binding["sid"] for binding in await pair.bindings()}
     await pair.delete_there(by_address["token-0"])
     other = await pair.create_there("user-1", "token-1", Tag="theirs")
@@ -84,8 +84,9 @@ async def test_a_random_history_with_faults_ends_without_a_difference(
     await history(pair, 300, 1500, 1)
     await pair.converge(60)
     done = await diff(valkey, proxy, tmp_path)
-    assert (done.exit_code, done.output) == (0, "")
-    assert proxy.faults
+    assert (done.exit_code, done.output) == (0, ""), done.exception
+    assert len(await pair.bindings()) > 100
+    assert sum(proxy.faults.values()) > 20
 
 
 @pytest.mark.proof
@@ -96,4 +97,4 @@ async def test_ten_thousand_devices_end_without_a_difference(
     await history(pair, 10_000, 40_000, 2)
     await pair.converge(600)
     done = await diff(valkey, proxy, tmp_path)
-    assert (done.exit_code, done.output) == (0, "")
+    assert (done.exit_code, done.output) == (0, ""), done.exception
