@@ -52,8 +52,9 @@ async def _compare(service: Service, upstream: NotifyUpstream, records: list[Rec
         sid = next((trace.sid for trace in record.traces if trace.sid), None)
         held = there.get(record.fingerprint, [])
         if sid is None:
-            continue
-        if held:
+            # Applied in our own store, before it had an upstream.
+            findings.append(Finding(record, dead=False))
+        elif held:
             decision = decide(record, held)
             if not (isinstance(decision, Agreed) and decision.binding and decision.binding.sid == sid):
                 findings.append(Finding(record, dead=False))

@@ -17,7 +17,7 @@ for n = 4, #ARGV, 4 do
   local first = r and traces_of(r)[1] or nil
   local quiet = r and not redis.call('ZSCORE', A .. ':n' .. (id:byte(3) % LANES), id)
   if quiet and r.version == tonumber(seen) and has(r.channels, NOTIFY) and r.notify == APPLIED and not r.doubt
-    and first and first.sid == sid then
+    and (first and first.sid or '') == sid then
     count = count + 1
     if found == 'dead' then
       keep_traces(r, id, {})

@@ -14,6 +14,7 @@ from service.settings import load
 from service.usecases.auditing import audit_step
 from service.usecases.looking_up import look_up
 from tests.integration.upstream.pair import Pair, environment
+from tests.integration.workers.bench import Bench
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
 
@@ -109,3 +110,17 @@ async def test_a_dead_upstream_proves_nothing(pair: Pair) -> None:
     with pytest.raises(Exception, match="no connection"):
         await audited(pair)
     assert await pair.applied([TOKEN])
+
+
+async def test_what_was_kept_here_before_is_sent_there(valkey: ValkeyServer, pair: Pair) -> None:
+    """An upstream that is configured for a Service with registrations gets them from the audit."""
+    alone = {k: v for k, v in environment(valkey.url, pair.proxy.url).items() if "UPSTREAM" not in k}
+    async with runtime(load(alone)) as running:
+        before = Bench(running)
+        await before.login("alice", TOKEN, "phone")
+        await before.drain_all()
+    assert (await pair.record(TOKEN)).layout == 1
+    assert await audited(pair) == 1
+    await pair.converge()
+    assert await pair.owners() == {TOKEN: "alice"}
+    assert pair.posts() == 1

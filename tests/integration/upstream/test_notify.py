@@ -57,12 +57,12 @@ async def test_a_registration_is_created_once_and_shown_under_its_sid(pair: Pair
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(Kind.SILENCE),
         Fault(Kind.LOST_ANSWER),
-        Fault(Kind.RESET_ANSWER),
-        Fault(Kind.HALF_BODY),
         Fault(Kind.REFUSAL_AFTER, status=500),
-        Fault(Kind.REFUSAL_AFTER, status=503),
+        pytest.param(Fault(Kind.SILENCE), marks=pytest.mark.slow),
+        pytest.param(Fault(Kind.RESET_ANSWER), marks=pytest.mark.slow),
+        pytest.param(Fault(Kind.HALF_BODY), marks=pytest.mark.slow),
+        pytest.param(Fault(Kind.REFUSAL_AFTER, status=503), marks=pytest.mark.slow),
     ],
     ids=lambda fault: f"{fault.kind.value}-{fault.status}",
 )
@@ -164,7 +164,9 @@ async def test_a_worker_killed_after_the_answer_costs_no_second_create(
     assert await pair.owners() == {TOKEN: "alice"}
 
 
-@pytest.mark.parametrize("kind", [Kind.SILENCE, Kind.NEVER, Kind.LATE])
+@pytest.mark.parametrize(
+    "kind", [*(pytest.param(kind, marks=pytest.mark.slow) for kind in (Kind.SILENCE, Kind.NEVER)), Kind.LATE]
+)
 async def test_a_job_that_is_cancelled_in_a_call_leaves_a_doubt(pair: Pair, kind: Kind) -> None:
     """Row 12: what was sent is not handed back as if nothing had been."""
     pair.proxy.script("POST", Fault(kind))
@@ -181,12 +183,14 @@ async def test_a_job_that_is_cancelled_in_a_call_leaves_a_doubt(pair: Pair, kind
     assert pair.posts() == (2 if kind is Kind.LATE else 1)
 
 
-@pytest.mark.parametrize("fault", [Fault(Kind.SILENCE), Fault(Kind.LOST_ANSWER), Fault(Kind.NEVER)], ids=str)
-async def test_a_delete_whose_answer_is_lost_is_repeated(pair: Pair, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "kind", [Kind.LOST_ANSWER, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (Kind.SILENCE, Kind.NEVER))]
+)
+async def test_a_delete_whose_answer_is_lost_is_repeated(pair: Pair, kind: Kind) -> None:
     """Row 7: by listing what is still there."""
     await pair.bind("alice", TOKEN, "phone")
     await pair.converge()
-    pair.proxy.script("DELETE", fault)
+    pair.proxy.script("DELETE", Fault(kind))
     await log_out(pair.service, "alice", device_id="phone")
     await pair.converge()
     assert await pair.owners() == {}
@@ -341,6 +345,7 @@ async def test_a_slow_record_holds_up_no_other(pair: Pair) -> None:
     assert pair.posts() == 10
 
 
+@pytest.mark.slow
 async def test_a_dead_upstream_is_left_alone(pair: Pair) -> None:
     """Once the breaker is open, jobs end before they take anything; attempts stay low, and each is created once."""
     await pair.proxy.down()
