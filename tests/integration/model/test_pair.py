@@ -42,8 +42,6 @@ from tests.servers.valkey import ValkeyServer
 from workers.batches import Tally
 from workers.upstream_lane import batch
 
-LONGEST = "1.5"
-"""Seconds, so that what a step delivers late is late by less, on a slow machine too."""
 LEASE_MS = 400
 
 faults = st.sampled_from(
@@ -105,7 +103,7 @@ class PairMachine(Machine):
     async def _start(self) -> None:
         self.proxy = FaultProxy(self.there)
         await self.proxy.up()
-        environ = environment(self.url, self.proxy.url, BINDERY_UPSTREAM_LONGEST_REQUEST=LONGEST)
+        environ = environment(self.url, self.proxy.url)
         self.context = runtime(load(environ))
         self.pair = Pair(await self.context.__aenter__(), self.proxy, self.there)
         self.desk = PairDesk(self.pair.service)
@@ -157,6 +155,7 @@ class PairMachine(Machine):
     @rule(address=addresses, first=identities, then=identities, late=st.sampled_from(["POST", "DELETE"]))
     def land_late(self, address: str, first: str, then: str, late: str) -> None:
         """A request is delivered after others, for the same address, have been decided."""
+        self.pair.patient()
         self.create(first, address, BindingType.FCM, ("late",))
         self.proxy.script(late, Fault(Kind.LATE))
         lane = self.pair.lane(address)
@@ -167,10 +166,14 @@ class PairMachine(Machine):
             self.create(then, address, BindingType.FCM, ())
         self.do(self.pair.drain(lane))
         self.do(self.proxy.release())
+        # What was scripted for a request that did not come is not to be late later.
+        self.proxy.calm()
+        self.do(self.pair.time_passes())
 
     async def _converge(self) -> None:
         self.proxy.calm()
         await self.proxy.release()
+        await self.pair.time_passes()
         await self.pair.converge(30)
         found = {b["address"]: (b["identity"], b["binding_type"], tuple(b["tags"])) for b in await self.pair.bindings()}
         wanted = {

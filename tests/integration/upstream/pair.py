@@ -86,6 +86,25 @@ class Pair(Bench):
 
         await self.drain_until(posted)
 
+    def patient(self) -> None:
+        """From now on lost requests may take effect for long: as long as a test needs, on a slow machine too."""
+        self._longest(60.0)
+
+    async def time_passes(self) -> None:
+        """As if that time were over: no doubt lasts for longer than it may, and each is due."""
+        self._longest(LONGEST)
+        anchor, store = self.service.section.anchor, self.running.store
+        for number in range(LANES):
+            key = b"%b:n%d" % (anchor, number)
+            found: Any = await store.command("ZRANGE", key, 0, -1, "WITHSCORES", key=anchor)
+            for member, score in zip(found[::2], found[1::2], strict=True):
+                # Not the leases: these have a fraction.
+                if float(score).is_integer():
+                    await store.command("ZADD", key, "XX", 1, member, key=anchor)
+
+    def _longest(self, seconds: float) -> None:
+        self.upstream.ledger._longest_ms = b"%d" % int(1000 * seconds)
+
     async def converge(self, timeout: float = 20) -> None:  # noqa: ASYNC109  # polls
         """Work until nothing is owed, in doubt or otherwise."""
 
