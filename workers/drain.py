@@ -10,9 +10,9 @@ import msgspec
 import structlog
 
 from service.domain.errors import BinderyError
+from service.domain.jobs import DrainLane, Lane
 from service.telemetry import traces
 from service.telemetry.catalogue import JOBS
-from service.domain.jobs import DrainLane, Lane
 from service.usecases.service import Directory, Service
 from workers.attempt import CALL_SECONDS
 from workers.batches import BATCHES, Tally

@@ -25,8 +25,8 @@ from service.usecases.upstreams import lease_ms
 from workers.audit import keep_auditing
 from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue
-from workers.health import Health
 from workers.drain import BUDGET_SECONDS, JOB_SECONDS, drain_lane
+from workers.health import Health
 from workers.settling import HAND_BACK_SECONDS
 from workers.showing import introduce, keep_weighing
 from workers.sweep import keep_sweeping

@@ -69,6 +69,7 @@ class PairDesk(Desk):
         self.section = service.section
         self.registrations = Registrations(
             service.section,
+            name="main",
             cap=CAP,
             replace_oldest=False,
             token_seconds=TOKEN_SECONDS,

@@ -34,7 +34,13 @@ class UpstreamDesk(Desk):
     def __init__(self, redis: Redis, *, longest_ms: int = LONGEST_MS) -> None:
         super().__init__(redis)
         self.registrations = Registrations(
-            self.section, cap=20, replace_oldest=False, token_seconds=TOKEN_SECONDS, events_max=1000, external=NOTIFY
+            self.section,
+            name="main",
+            cap=20,
+            replace_oldest=False,
+            token_seconds=TOKEN_SECONDS,
+            events_max=1000,
+            external=NOTIFY,
         )
         self.ledgers = Ledgers(self.section, events_max=1000, external=NOTIFY)
         self.upstream = UpstreamLedger(self.section, longest_ms=longest_ms, events_max=1000)
