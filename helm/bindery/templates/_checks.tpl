@@ -75,6 +75,7 @@
 {{- end -}}
 
 {{- define "bindery.checks.settings" -}}
+{{- include "bindery.checks.upstream" . -}}
 {{- $settings := .Values.settings -}}
 {{- if not $settings.accountSid }}{{ fail "settings.accountSid: must be set: AC and 32 hex digits" }}{{ end -}}
 {{- if and .Values.valkey.enabled $settings.redisReplicas }}{{ fail "settings.redisReplicas: must be 0 with valkey.enabled, which has none" }}{{ end -}}
@@ -92,6 +93,30 @@
 {{- end -}}
 {{- else if not $settings.serviceSid -}}
 {{- fail "settings.serviceSid: must be set: IS and 32 hex digits, or settings.services" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "bindery.checks.upstream" -}}
+{{- $upstream := .Values.settings.upstream -}}
+{{- $used := or $upstream.notifyUrl $upstream.chatUrl -}}
+{{- range .Values.settings.services }}{{ $used = or $used .notify_upstream .chat_upstream }}{{ end -}}
+{{- if and .Values.settings.services (or $upstream.notifyUrl $upstream.chatUrl) -}}
+{{- fail "settings.upstream: notifyUrl and chatUrl must be empty beside settings.services, which have tables of their own" -}}
+{{- end -}}
+{{- if $used -}}
+{{- if not $upstream.user }}{{ fail "settings.upstream.user: must be set with an upstream" }}{{ end -}}
+{{- if not (or .Values.secrets.existingSecret .Values.secrets.upstreamSecret) -}}
+{{- fail "secrets.upstreamSecret: must be set with an upstream, or secrets.existingSecret" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.upstream.to) -}}
+{{- fail "networkPolicy.upstream.to: must be set with an upstream, such as [{ipBlock: {cidr: 0.0.0.0/0}}]" -}}
+{{- end -}}
+{{- end -}}
+{{- if lt (float64 $upstream.timeout) (float64 $upstream.connectTimeout) -}}
+{{- fail "settings.upstream.timeout: must not be shorter than connectTimeout, which it includes" -}}
+{{- end -}}
+{{- if lt (float64 $upstream.longestRequest) (float64 $upstream.timeout) -}}
+{{- fail "settings.upstream.longestRequest: must not be shorter than timeout" -}}
 {{- end -}}
 {{- end -}}
 

@@ -96,7 +96,8 @@ volumes:
       items:
         {{- range $key, $variable := dict "secretKey" "BINDERY_SECRET_KEY" "authToken" "BINDERY_AUTH_TOKEN"
             "authTokenOld" "BINDERY_AUTH_TOKEN_OLD" "jwtSecret" "BINDERY_JWT_SECRET"
-            "jwtSecretOld" "BINDERY_JWT_SECRET_OLD" "apiKeys" "BINDERY_API_KEYS" }}
+            "jwtSecretOld" "BINDERY_JWT_SECRET_OLD" "apiKeys" "BINDERY_API_KEYS"
+            "upstreamSecret" "BINDERY_UPSTREAM_SECRET" }}
         - {key: {{ get $.Values.secrets.keys $key }}, path: {{ $variable }}}
         {{- end }}
   {{- if $.Values.settings.services }}

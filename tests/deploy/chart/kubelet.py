@@ -17,6 +17,7 @@ EXTERNAL: Secrets = {
         "secret-key": "k" * 32,
         "auth-token": "t" * 16,
         "jwt-secret": "j" * 32,
+        "BINDERY_UPSTREAM_SECRET": "of the account there",
         "BINDERY_SECRET_KEY": "k" * 32,
         "BINDERY_AUTH_TOKEN": "t" * 16,
         "BINDERY_JWT_SECRET": "j" * 32,

@@ -99,6 +99,11 @@ def test_services_keep_every_key(helm4: Helm, tmp_path: Path) -> None:
     assert (buyers.jwt_issuer, buyers.jwt_audience) == ("https://id.example.com", "push")
     assert (buyers.app_tags, buyers.protocol_versions["fcm"]) == (("ios", "android", "lang-*"), "3")
     assert (sellers.name, sellers.cap_policy) == ("sellers", "reject")
+    assert buyers.notify_upstream is not None
+    assert buyers.chat_upstream is not None
+    assert (buyers.notify_upstream.sid[-1], buyers.notify_upstream.rate) == ("4", 20)
+    assert (buyers.chat_upstream.api, buyers.chat_upstream.secret) == ("conversations", "of the account there")
+    assert sellers.notify_upstream is None
 
 
 def test_a_cluster_has_its_queue_elsewhere(helm4: Helm, tmp_path: Path) -> None:
