@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable, prometheus_client's own, that names the folder where they do. Unset, each has its own."""
@@ -16,6 +17,7 @@ def folder() -> str | None:
     return os.environ.get(FOLDER)
 
 
+@cache  # asked for at every count; and no process of ours forks
 def process_name() -> str:
     """This process's name there."""
     return os.environ.get(PROCESS) or str(os.getpid())
