@@ -17,6 +17,7 @@ from service.domain.services import Upstream
 from service.queue import JobQueue
 from service.redis import Redis, connect
 from service.settings import ServiceConfig, Settings
+from service.store.adoptions import Adoptions
 from service.store.audits import Audits
 from service.store.ledger import Ledgers
 from service.store.registrations import Registrations
@@ -90,6 +91,12 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
             external=external,
         ),
         ledgers=Ledgers(section, events_max=settings.events_max, external=external),
+        adoptions=Adoptions(
+            section,
+            longest_ms=int(1000 * config.notify_upstream.longest_request) if config.notify_upstream else 0,
+            events_max=settings.events_max,
+            external=external,
+        ),
         notify=EmbeddedNotify(),
         chat=EmbeddedChat(),
         queue=queue,

@@ -15,6 +15,9 @@ class EventType(Enum):
 
     REGISTERED = "registered"
     """A registration was accepted that changes the desired state. ``other_user_sid`` is whom it was taken from."""
+    ADOPTED = "adopted"
+    """A binding that was never registered here was found, at an upstream or in an import, and is shown from now on.
+    ``other_user_sid`` is whom an import has taken it from."""
     REMOVED = "removed"
     """A registration, or one of its channels, left the desired state; ``reason`` says why."""
     REARMED = "rearmed"

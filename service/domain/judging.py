@@ -12,6 +12,7 @@ from enum import Enum
 
 import msgspec
 
+from service.domain.fingerprints import NO_LINK
 from service.domain.record import Record
 
 
@@ -56,10 +57,10 @@ def judge(
 ) -> list[Judgement]:
     """A judgement on each listed binding of one identity, newest first.
 
-    ``noted`` are the identity's Chat bindings here, those to be removed included; ``elsewhere`` the listed endpoints
-    that another identity has registered.
+    ``noted`` are the identity's Chat bindings here, those to be removed included (adopted ones, which no registration
+    stands for, say nothing); ``elsewhere`` the listed endpoints that another identity has registered.
     """
-    live = {record.address: record.type.value for record in noted if record.channels}
+    live = {record.address: record.type.value for record in noted if record.channels and record.link != NO_LINK}
     ended = {record.address for record in noted if not record.channels}
     both = {(binding.endpoint, binding.binding_type) for binding in listed}
     seen: set[tuple[str, str]] = set()

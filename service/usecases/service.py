@@ -9,6 +9,7 @@ from service.domain.errors import NotFound
 from service.domain.record import Channel, Record
 from service.domain.services import ServiceConfig
 from service.queue import JobQueue
+from service.store.adoptions import Adoptions
 from service.store.ledger import Ledgers, lanes
 from service.store.reading import Reading
 from service.store.registrations import Registrations
@@ -26,6 +27,7 @@ class Service:
         *,
         registrations: Registrations,
         ledgers: Ledgers,
+        adoptions: Adoptions,
         notify: NotifyBackend,
         chat: ChatBackend,
         queue: JobQueue,
@@ -41,6 +43,7 @@ class Service:
         self.registrations = registrations
         self.reading = Reading(section)
         self.ledgers = ledgers
+        self.adoptions = adoptions
         self.notify = notify
         self.chat = chat
         self._queue = queue

@@ -31,6 +31,18 @@ for _, e in ipairs(entries(owner)) do
   end
 end
 
+-- Chat bindings that were adopted have no registration.
+if by == 'i' and has(channels, CHAT) then
+  local noted = get('c', owner) or ''
+  for at = 1, #noted, 12 do
+    local c = get('k', noted:sub(at, at + 11))
+    if c and c.channels ~= 0 and c.link == NO_LINK then
+      drop_chat(noted:sub(at, at + 11), 0, 'logout')
+      ended = ended + 1
+    end
+  end
+end
+
 -- The session that this logout ended: the caller's own, else that of what it removed, where they all had the same.
 if session == NO_SESSION and distinct == 1 then session = next(sessions) end
 

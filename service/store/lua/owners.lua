@@ -1,6 +1,6 @@
 #!lua flags=no-writes,allow-oom
 -- Who has registered Chat endpoints: for each digest asked for, in order, the owner of its live Chat binding, or ''.
--- An endpoint of one device is registered for Apple's or for Google's tokens; whoever was last counts.
+-- Only registrations count. An endpoint of one device is registered for Apple's or for Google's tokens; whoever was last counts.
 --@include record
 --@include unit
 
@@ -10,7 +10,7 @@ for n, endpoint in ipairs(ARGV) do
   for _, kind in ipairs({ 'A', 'G' }) do
     local id = get('p', endpoint .. kind)
     local c = id and get('k', id) or nil
-    if c and c.channels ~= 0 and c.device == endpoint and c.version > latest then owner, latest = c.owner, c.version end
+    if c and c.channels ~= 0 and c.link ~= NO_LINK and c.device == endpoint and c.version > latest then owner, latest = c.owner, c.version end
   end
   answer[n] = owner
 end

@@ -170,6 +170,7 @@ if wants_chat then
       waiting.link, waiting.chat = NO_LINK, NONE
       rest(c.link, waiting)
     end
+    if c and c.traces then keep_traces(c, chat_key, {}, 'k') end
     c = { type = kind, channels = CHAT, notify = NONE, chat = PENDING, attempts = 0, owner = owner, device = endpoint,
       link = fp, session = NO_SESSION, version = this, generation = this, nonce = chat_nonce, created = NOW,
       updated = NOW, seen = NOW, address = chat_address, attributes = chat_attributes, extras = '',

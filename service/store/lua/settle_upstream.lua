@@ -51,6 +51,7 @@ for n = 6, #ARGV, 10 do
   local holds = score and tonumber(score) == tonumber(token)
   if r and holds and r.version == tonumber(seen) then
     settled = settled + 1
+    local told = r.traces
     observe(id, r, report, sid, kind, attributes)
     if verdict == 'later' or verdict == 'back' or verdict == 'full' then
       if verdict ~= 'back' then r.attempts = math.min(r.attempts + 1, 255) end
@@ -75,6 +76,7 @@ for n = 6, #ARGV, 10 do
           tell('ended', NOTIFY, id, r)
         end
         r.notify, r.past, r.attempts = NONE, '', 0
+        depart(id, told and DEPARTED_MS or UNSEEN_MS)
         rest(id, r)
       else
         if r.notify ~= APPLIED then

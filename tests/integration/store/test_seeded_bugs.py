@@ -13,6 +13,7 @@ from service.redis import Script
 from service.store import section
 from service.store.scripts import script
 from tests.integration.store import (
+    test_adopting,
     test_cap,
     test_channels,
     test_fences,
@@ -64,6 +65,10 @@ UPSTREAM_BUGS: list[tuple[str, str, str, Callable[[UpstreamDesk], Awaitable[None
     ("a takeover forgets who was being told", "suspect(list, r.type, r.attributes) end\n  return list", "local _ = 0 end\n  return list", test_upstream.test_whoever_may_hold_the_address_is_remembered_through_takeovers),
     ("a repeated settlement raises a doubt", "return (first and first.sid or '') == sid", "return false", test_upstream.test_a_settlement_that_is_repeated_changes_nothing),
     ("the sweep wipes the evidence", "NOW_MS - 1 + tonumber(ahead[n + 1]) % 1", "NOW_MS", test_upstream.test_a_sweep_after_the_clock_was_set_back_keeps_the_evidence),
+    ("adopted past a logout", "if at > 0 and updated <= at then return true end", "", test_adopting.test_what_was_logged_out_comes_back_only_to_be_deleted),
+    ("adopted from a list of before", "ms >= began or ", "", test_adopting.test_a_list_from_before_a_takeover_and_a_logout_shows_nothing_any_more),
+    ("adopted past what the upstream never heard of", "\n      and depart(id, UNSEEN_MS)", "", test_adopting.test_a_takeover_that_the_upstream_never_heard_of_counts),
+    ("adopted over a registration", "importing and newer and not ended", "newer and not ended", test_adopting.test_a_registration_of_anothers_address_stands),
 ]  # fmt: skip
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 
 from service.domain.addresses import BindingType
-from service.domain.record import Attributes, Record, encode_blob
+from service.domain.record import Attributes, Channel, Record, encode_blob
 from service.domain.sids import BindingSid
 from service.redis import Redis
+from service.store.adoptions import Adoptions
 from service.store.ledger import Ledgers, Verdict
 from service.store.registrations import Registrations
 from service.store.upstream_ledger import Observation, Report, Seen, Taken, UpstreamLease, UpstreamLedger
@@ -31,7 +32,7 @@ def seen(sid: BindingSid | None, identity: str, *tags: str) -> Seen:
 class UpstreamDesk(Desk):
     """One fresh Service with an upstream."""
 
-    def __init__(self, redis: Redis, *, longest_ms: int = LONGEST_MS) -> None:
+    def __init__(self, redis: Redis, *, longest_ms: int = LONGEST_MS, external: Channel = NOTIFY) -> None:
         super().__init__(redis)
         self.registrations = Registrations(
             self.section,
@@ -40,10 +41,11 @@ class UpstreamDesk(Desk):
             replace_oldest=False,
             token_seconds=TOKEN_SECONDS,
             events_max=1000,
-            external=NOTIFY,
+            external=external,
         )
-        self.ledgers = Ledgers(self.section, events_max=1000, external=NOTIFY)
+        self.ledgers = Ledgers(self.section, events_max=1000, external=external)
         self.upstream = UpstreamLedger(self.section, longest_ms=longest_ms, events_max=1000)
+        self.adoptions = Adoptions(self.section, longest_ms=longest_ms, events_max=1000, external=external)
 
     async def take(self, address: str, lease_ms: int = LEASE_MS) -> tuple[UpstreamLease, Taken]:
         """Lease the address's lane, and wait until there is something due in it."""

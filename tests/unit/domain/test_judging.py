@@ -13,11 +13,13 @@ from service.domain.record import HEADER, Attributes, Channel, Record, encode_bl
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def noted(endpoint: str, kind: BindingType = BindingType.FCM, *, ended: bool = False) -> Record:
+def noted(
+    endpoint: str, kind: BindingType = BindingType.FCM, *, ended: bool = False, link: bytes = b"r" * 12
+) -> Record:
     """A Chat binding here."""
     address, attributes = pack_address(endpoint), encode_blob(Attributes("alice"))
     header = HEADER.pack(
-        1, kind.code, 0 if ended else Channel.CHAT, 0, 1, 0, b"o" * 16, bytes(12), bytes(12), bytes(8), 9, 9, b"nnnn",
+        1, kind.code, 0 if ended else Channel.CHAT, 0, 1, 0, b"o" * 16, bytes(12), link, bytes(8), 9, 9, b"nnnn",
         10, 20, 30, len(address), len(attributes), 0,
     )  # fmt: skip
     return Record(b"f" * 12, header + address + attributes)
@@ -65,3 +67,10 @@ def test_of_duplicates_the_newest_stays() -> None:
     """An upstream ought to have none."""
     listed = [there("1", "phone", day=1), there("2", "phone", day=3), there("3", "phone", day=2)]
     assert whys(listed, [noted("phone")], set()) == {"1": Why.DUPLICATE, "2": Why.REGISTERED, "3": Why.DUPLICATE}
+
+
+def test_what_was_adopted_says_nothing() -> None:
+    """No app has registered it here: it is as unknown as it was."""
+    adopted = noted("pc", link=bytes(12))
+    assert whys([there("1", "pc")], [adopted], set()) == {"1": Why.UNKNOWN}
+    assert whys([there("1", "pc")], [adopted], set(), strict=True) == {"1": Why.STRANGE}

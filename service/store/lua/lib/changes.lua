@@ -16,8 +16,8 @@ local function traces_of(r)
 end
 
 -- Makes these the traces of a record; SIDs that come and go are noted, and forgotten, as leading to it.
-local function keep_traces(r, id, list)
-  local stays, packed = {}, {}
+local function keep_traces(r, id, list, space)
+  local stays, packed, name = {}, {}, (space or 'r') .. id
   while #list > MOST_TRACES do table.remove(list, list[1].sid == NO_SID and 1 or 2) end
   for _, t in ipairs(list) do
     stays[t.sid] = true
@@ -25,10 +25,10 @@ local function keep_traces(r, id, list)
     packed[#packed + 1] = struct.pack(TRACE, t.type, t.sid, #attributes) .. attributes
   end
   for _, t in ipairs(traces_of(r)) do
-    if t.sid ~= NO_SID and not stays[t.sid] and get('a', t.sid) == 'r' .. id then put('a', t.sid, nil) end
+    if t.sid ~= NO_SID and not stays[t.sid] and get('a', t.sid) == name then put('a', t.sid, nil) end
   end
   for _, t in ipairs(list) do
-    if t.sid ~= NO_SID and get('a', t.sid) ~= 'r' .. id then put('a', t.sid, 'r' .. id) end
+    if t.sid ~= NO_SID and get('a', t.sid) ~= name then put('a', t.sid, name) end
   end
   r.traces = #packed > 0 and table.concat(packed) or nil
 end
@@ -91,6 +91,25 @@ local function tell(kind, channels, id, r, reason, other)
   events[#events + 1] = event
 end
 
+-- For how long it is remembered that an address was given up here: where the upstream has confirmed that it holds nothing
+-- of it, as long as a list may take; where it was not asked, until an audit must have seen what it holds.
+local DEPARTED_MS, UNSEEN_MS = 120000, 172800000
+
+local function departure_key(id) return A .. ':z' .. id end
+
+-- Of an address with an upstream: its record goes. Bindings that were made there before, or listed, are not adopted.
+local function depart(id, lifetime)
+  local key, write = departure_key(id), commit
+  redis.call('EXISTS', key)
+  -- Thus committing costs nothing where there is no upstream.
+  commit = function(events_max)
+    local wake = write(events_max)
+    redis.call('SET', key, string.format('%.0f', NOW_MS), 'PX', lifetime)
+    return wake
+  end
+  return true
+end
+
 -- A removed registration whose every channel has ended goes, unless an upstream may yet hold something of it.
 local function rest(id, r)
   if r.channels == 0 and r.notify == NONE and r.chat == NONE and not r.doubt then
@@ -110,6 +129,7 @@ local function end_chats(owner, ended)
   end
   for id, c in pairs(ended) do
     if c.chat == FAILED then undead('h', id) end
+    if c.traces then keep_traces(c, id, {}, 'k') end
     put('k', id, nil)
     tell('ended', CHAT, id, c)
     local r = get('r', c.link)
@@ -159,6 +179,7 @@ local function take_out(id, r, channels, at_once, reason, by, inherited)
     r.past, r.notify, r.full = '', PENDING, nil
     -- An upstream that was never told of it has nothing to forget.
     local untold = has(external, NOTIFY) and not r.traces and not r.doubt and not leased('n', id)
+      and depart(id, UNSEEN_MS)
     if untold or has(at_once, NOTIFY) then
       r.notify = NONE
       tell('ended', NOTIFY, id, r)

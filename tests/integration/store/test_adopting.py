@@ -1,0 +1,305 @@
+"""Bindings that were found at an upstream, or in a file, become records: each rule of who wins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.domain.addresses import BindingType
+from service.domain.events import EventType, Reason
+from service.domain.record import Attributes, Channel, State
+from service.domain.sids import BindingSid
+from service.domain.upstream import identities
+from service.redis import Redis
+from service.store.adoptions import Found, Outcome, Source
+from service.store.ledger import Verdict
+from service.store.upstream_ledger import Observation
+from tests.integration.store.desk import BOTH, CHAT, NOTIFY
+from tests.integration.store.upstream_desk import UpstreamDesk, new_sid
+
+LONG_AGO = 1_500_000_000
+COLD, AUDIT, IMPORT = Source.COLD, Source.AUDIT, Source.IMPORT
+
+
+@pytest.fixture
+async def desk(redis: Redis) -> UpstreamDesk:
+    return UpstreamDesk(redis)
+
+
+@pytest.fixture
+async def alone(redis: Redis) -> UpstreamDesk:
+    """A Service whose backend is the store, as it is after moving."""
+    return UpstreamDesk(redis, external=Channel(0))
+
+
+@pytest.fixture
+async def both(redis: Redis) -> UpstreamDesk:
+    """A Service with upstreams for Notify and Chat."""
+    return UpstreamDesk(redis, external=BOTH)
+
+
+def binding(
+    identity: str,
+    address: str,
+    *tags: str,
+    sid: BindingSid | None = None,
+    kind: BindingType = BindingType.FCM,
+    channel: Channel = NOTIFY,
+    at: int = LONG_AGO,
+) -> Found:
+    """One that was found."""
+    attributes = Attributes(identity, tags)
+    sid = sid or new_sid()
+    return Found(channel=channel, sid=sid, kind=kind, address=address, attributes=attributes, created=at, updated=at)
+
+
+async def adopt(
+    desk: UpstreamDesk, *found: Found, source: Source = COLD, began: int | None = None, dry: bool = False
+) -> list[Outcome]:
+    """Of a list that was asked for then, or when nothing of what has happened was yet to come."""
+    return (await desk.adoptions.adopt(source, found, began=began, dry=dry)).outcomes
+
+
+async def after(desk: UpstreamDesk) -> int:
+    """A time of the store in seconds, later than everything that has happened."""
+    return await desk.now() + 1
+
+
+async def test_a_binding_that_was_never_registered_is_shown_under_its_sid(desk: UpstreamDesk) -> None:
+    """Nothing is owed for it; its SID leads to it; an event says so; found again, it is known."""
+    found = binding("alice", "token", "t")
+    assert await adopt(desk, found) == [Outcome.ADOPTED]
+    record = await desk.known("token")
+    visible = record.visible(NOTIFY)
+    assert visible is not None
+    assert (visible.sid, visible.attributes, visible.created, visible.updated) == (
+        found.sid, Attributes("alice", ("t",)), LONG_AGO, LONG_AGO,
+    )  # fmt: skip
+    assert (record.extras.device_id, await desk.depth()) == (None, 0)
+    assert await desk.desired("alice") == await desk.applied("alice") == {"token"}
+    located = await desk.reading.binding(found.sid)
+    assert located is not None
+    assert located.address == "token"
+    [event] = await desk.events()
+    assert (event.type, event.binding_sid, event.channels) == (EventType.ADOPTED, str(found.sid), ("notify",))
+    assert await adopt(desk, found) == [Outcome.SAME]
+    assert (await desk.known("token")).raw == record.raw
+    assert await desk.delete(found.sid)
+
+
+async def test_a_dry_run_changes_nothing(desk: UpstreamDesk) -> None:
+    """It answers what would become of each, one counted upon the other."""
+    twice = binding("alice", "token")
+    assert await adopt(desk, twice, twice, source=IMPORT, dry=True) == [Outcome.ADOPTED, Outcome.SAME]
+    assert await desk.record("token") is None
+    assert await desk.events() == []
+
+
+async def test_what_an_app_registers_takes_over_what_was_adopted(desk: UpstreamDesk) -> None:
+    """The same identity's needs no new binding there; another's replaces it, and the former one's is known of."""
+    found = binding("alice", "token")
+    await adopt(desk, found)
+    await desk.login("alice", "token", "phone")
+    _, taken = await desk.take("token")
+    assert [(t.sid, t.attributes.identity) for t in taken.record.traces] == [(found.sid, "alice")]
+    await desk.login("bob", "token", "phone")
+    assert await desk.desired("alice") == set()
+    assert identities(await desk.known("token")) == ["bob", "alice"]
+
+
+async def test_what_was_logged_out_comes_back_only_to_be_deleted(desk: UpstreamDesk) -> None:
+    """Row 22: a logout of its identity covers it, seen here or not; so does one of its address."""
+    await desk.logout("alice")
+    await desk.logout("bob", address="token-b")
+    found = binding("alice", "token-a"), binding("bob", "token-b"), binding("bob", "token-c")
+    assert await adopt(desk, *found) == [Outcome.REMOVED, Outcome.REMOVED, Outcome.ADOPTED]
+    assert await desk.desired("alice") == set()
+    assert await desk.desired("bob") == {"token-c"}
+    _, taken = await desk.take("token-a")
+    assert (taken.record.channels, [t.sid for t in taken.record.traces]) == (0, [found[0].sid])
+    events = [(event.type, event.reason) for event in await desk.events()]
+    assert (EventType.REMOVED, Reason.LOGOUT) in events
+
+
+async def test_what_was_made_after_a_logout_is_no_part_of_it(desk: UpstreamDesk) -> None:
+    """By the binding's own time; messaging outlives the logout of its identity (contract 7)."""
+    await desk.logout("alice")
+    young = binding("alice", "token", at=await after(desk))
+    number = binding("alice", "+15005550006", kind=BindingType.SMS)
+    assert await adopt(desk, young, number) == [Outcome.ADOPTED, Outcome.ADOPTED]
+
+
+async def test_a_list_from_before_a_takeover_and_a_logout_shows_nothing_any_more(desk: UpstreamDesk) -> None:
+    """Row 21: bob took alice's address and logged out, all confirmed, while her list was on its way."""
+    began = await desk.adoptions.begin()
+    await desk.apply("bob", "token", "phone")
+    await desk.logout("bob", device="phone")
+    lease, taken = await desk.take("token")
+    assert await desk.gone("token", lease, taken.record) == 1
+    assert await desk.record("token") is None
+    ahead = binding("alice", "token", at=await after(desk) + 300)
+    assert await adopt(desk, ahead, began=began) == [Outcome.REMOVED]
+    assert await desk.desired("alice") == set()
+
+
+async def test_a_takeover_that_the_upstream_never_heard_of_counts(desk: UpstreamDesk) -> None:
+    """In an outage bob took alice's address and logged out; her binding there is older than that."""
+    await desk.login("bob", "token", "phone")
+    await desk.logout("bob", device="phone")
+    assert await desk.record("token") is None
+    assert await adopt(desk, binding("alice", "token")) == [Outcome.REMOVED]
+    assert await desk.desired("alice") == set()
+
+
+async def test_what_comes_to_an_address_after_its_departure_is_adopted(desk: UpstreamDesk) -> None:
+    """It was made, and listed, later."""
+    await desk.apply("bob", "token", "phone")
+    await desk.logout("bob", device="phone")
+    lease, taken = await desk.take("token")
+    await desk.gone("token", lease, taken.record)
+    await desk.pass_by(await desk.adoptions.begin())
+    began = await desk.adoptions.begin()
+    assert await adopt(desk, binding("alice", "token", at=await after(desk)), began=began) == [Outcome.ADOPTED]
+
+
+async def test_a_list_that_is_too_old_tells_nothing(desk: UpstreamDesk) -> None:
+    """Nor does one from the future, as it looks after the store's clock was set back."""
+    now = await desk.adoptions.begin()
+    for began in (now - 61_000, now + 60_000):
+        assert await adopt(desk, binding("alice", "token"), began=began) == [Outcome.STALE]
+    assert await desk.record("token") is None
+
+
+async def test_a_registration_of_anothers_address_stands(desk: UpstreamDesk) -> None:
+    """Alice's list shows what bob has registered: his, whatever her binding's time."""
+    await desk.login("bob", "token", "phone")
+    found = binding("alice", "token", at=await after(desk))
+    assert await adopt(desk, found, source=AUDIT) == [Outcome.OURS]
+    assert (await desk.desired("alice"), await desk.desired("bob")) == (set(), {"token"})
+
+
+async def test_what_is_on_its_way_out_takes_an_unknown_sid_along(desk: UpstreamDesk) -> None:
+    """It was made there past us before the logout: the worker deletes both."""
+    ours = await desk.apply("alice", "token", "phone")
+    await desk.logout("alice", device="phone")
+    found = binding("alice", "token")
+    assert await adopt(desk, found) == [Outcome.REMOVED]
+    _, taken = await desk.take("token")
+    assert {t.sid for t in taken.record.traces} == {ours, found.sid}
+
+
+async def test_a_binding_that_was_replaced_past_us_is_looked_into(desk: UpstreamDesk) -> None:
+    """Its owner's list shows another SID than is known: listed anew, unless it was applied since the list began."""
+    began = await desk.adoptions.begin()
+    await desk.apply("alice", "token", "phone")
+    assert await adopt(desk, binding("alice", "token", "theirs"), began=began) == [Outcome.OURS]
+    assert await desk.depth() == 0
+    assert await adopt(desk, binding("alice", "token", "theirs")) == [Outcome.OURS]
+    record = await desk.known("token")
+    assert (record.notify, record.doubt > 0) == (State.UNKNOWN, True)
+    assert await desk.applied("alice") == {"token"}
+
+
+async def test_what_its_new_owner_was_refused_is_deleted_of_the_former_one(desk: UpstreamDesk) -> None:
+    """Bob's registration of the address was refused for good: alice's binding there is hers no more."""
+    await desk.login("bob", "token", "phone")
+    lease, taken = await desk.take("token")
+    dead = Observation(taken.record, Verdict.DEAD, reason="400/20001 no")
+    await desk.upstream.settle(desk.lane("token"), lease, [dead])
+    assert await adopt(desk, binding("alice", "token")) == [Outcome.OURS]
+    _, taken = await desk.take("token")
+    assert taken.record.doubt > 0
+    assert identities(taken.record) == ["bob", "alice"]
+
+
+async def test_an_import_makes_the_newer_one_win(desk: UpstreamDesk) -> None:
+    """Against the same identity's registration, which keeps its device, and against another's, which loses it."""
+    await desk.apply("alice", "token", "phone")
+    old, new = binding("alice", "token", "old"), binding("alice", "token", "new", at=await after(desk))
+    assert await adopt(desk, old, source=IMPORT) == [Outcome.OURS]
+    assert await adopt(desk, new, source=IMPORT) == [Outcome.REPLACED]
+    record = await desk.known("token")
+    assert (record.attributes.tags, record.extras.device_id, record.notify) == (("new",), "phone", State.PENDING)
+    assert record.traces[0].sid == new.sid
+    assert await adopt(desk, binding("bob", "token"), source=IMPORT) == [Outcome.OURS]
+    bobs = binding("bob", "token", at=await after(desk) + 1)
+    assert await adopt(desk, bobs, source=IMPORT) == [Outcome.REPLACED]
+    assert (await desk.desired("alice"), await desk.desired("bob")) == (set(), {"token"})
+    assert (await desk.known("token")).extras.device_id is None
+    event = (await desk.events())[-1]
+    assert (event.type, event.other_user_sid) == (EventType.ADOPTED, f"US{desk.owner('alice').hex()}")
+
+
+async def test_an_import_where_this_store_is_the_backend(alone: UpstreamDesk) -> None:
+    """It is applied at once under the SID that it had; done again it changes nothing; what was logged out stays so."""
+    found = binding("alice", "token", "t")
+    assert await adopt(alone, found, source=IMPORT) == [Outcome.ADOPTED]
+    assert await adopt(alone, found, source=IMPORT) == [Outcome.SAME]
+    located = await alone.reading.binding(found.sid)
+    assert located is not None
+    assert located.visible_sid(NOTIFY) == found.sid
+    newer = binding("alice", "token", "new", at=await after(alone))
+    assert await adopt(alone, newer, source=IMPORT) == [Outcome.REPLACED]
+    assert await alone.reading.binding(found.sid) is None
+    assert (await alone.known("token")).notify == State.APPLIED
+    await alone.logout("alice")
+    await alone.drain()
+    assert await adopt(alone, found, source=IMPORT) == [Outcome.ENDED]
+    assert await alone.record("token") is None
+    keys: Any = await alone.redis.command("KEYS", f"{{{alone.sid}}}:a*", key=alone.section.anchor)
+    assert keys == []
+
+
+async def test_our_own_sids_come_back_as_they_were(alone: UpstreamDesk) -> None:
+    """An export's SIDs need no index: they lead to their records by themselves, and layout 1 is enough."""
+    sid = BindingSid(alone.fingerprint("token"), b"nnnn")
+    assert await adopt(alone, binding("alice", "token", sid=sid), source=IMPORT) == [Outcome.ADOPTED]
+    record = await alone.known("token")
+    assert (record.visible_sid(NOTIFY), record.layout) == (sid, 1)
+
+
+async def test_chat_bindings_are_imported_without_registrations(alone: UpstreamDesk) -> None:
+    """Shown under their SIDs until an app registers them, somebody else does, or their identity logs out."""
+    phone, pc = binding("alice", "e-phone", channel=CHAT), binding("alice", "e-pc", channel=CHAT)
+    assert await adopt(alone, phone, pc, source=IMPORT) == [Outcome.ADOPTED, Outcome.ADOPTED]
+    assert await adopt(alone, phone, pc, source=IMPORT) == [Outcome.SAME, Outcome.SAME]
+    assert await alone.chats("alice") == {"e-phone", "e-pc"}
+    located = await alone.reading.binding(phone.sid, chat=True)
+    assert located is not None
+    assert located.visible_sid(CHAT) == phone.sid
+    await alone.login("bob", "token", "phone", channels=BOTH, endpoint="e-phone")
+    await alone.drain()
+    assert (await alone.chats("alice"), await alone.chats("bob")) == ({"e-pc"}, {"e-phone"})
+    assert await adopt(alone, phone, source=IMPORT) == [Outcome.OURS]
+    await alone.logout("alice")
+    await alone.drain()
+    assert await alone.chats("alice") == set()
+    assert await adopt(alone, pc, source=IMPORT) == [Outcome.ENDED]
+    keys: Any = await alone.redis.command("KEYS", f"{{{alone.sid}}}:a*", key=alone.section.anchor)
+    assert keys == []
+
+
+async def test_a_chat_binding_that_was_imported_is_registered(alone: UpstreamDesk) -> None:
+    """By the app that it belongs to: from then on the registration's, and deleted by SID with it."""
+    await adopt(alone, binding("alice", "e-phone", channel=CHAT), source=IMPORT)
+    await alone.login("alice", "token", "phone", channels=BOTH, endpoint="e-phone")
+    await alone.drain()
+    [[record]] = [found or [] for found in await alone.reading.chat_bindings_of([alone.owner("alice")])]
+    assert (record.link, record.layout) == (alone.fingerprint("token"), 1)
+    assert await alone.delete(record.sid, chat=True)
+
+
+async def test_imported_chat_bindings_at_an_upstream(both: UpstreamDesk) -> None:
+    """Nothing is owed for them, and they speak for nobody: whose an endpoint is says who has registered it."""
+    found = binding("alice", "e-phone", channel=CHAT)
+    assert await adopt(both, found, source=IMPORT) == [Outcome.ADOPTED]
+    assert await both.depth() == 0
+    endpoint = both.section.fingerprints.endpoint("e-phone")
+    assert await both.reading.owners_of_endpoints([endpoint]) == [b""]
+    await both.logout("alice")
+    taken = await both.ledgers.take_chat(both.chat_lane("alice"), 10, 1000)
+    assert taken is not None
+    assert [(r.address, r.channels) for work in taken[1] for r in work.records] == [("e-phone", 0)]
+    other = binding("alice", "e-other", channel=CHAT)
+    assert await adopt(both, other) == [Outcome.REMOVED]
