@@ -28,7 +28,7 @@ from workers.connection import open_queue
 from workers.drain import BUDGET_SECONDS, JOB_SECONDS, drain_lane
 from workers.health import Health
 from workers.settling import HAND_BACK_SECONDS
-from workers.showing import introduce, keep_weighing
+from workers.showing import introduce, keep_looking
 from workers.sweep import keep_sweeping
 from workers.without_queue import without_queue
 
@@ -59,11 +59,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 async def _work(running: Runtime, stop: asyncio.Event, health: Health) -> None:
     await _open(running, stop, health)
-    weighing = asyncio.ensure_future(keep_weighing(running.directory))
+    looking = asyncio.ensure_future(keep_looking(running.directory))
     try:
         await _serve_all(running, stop, health)
     finally:
-        weighing.cancel()
+        looking.cancel()
 
 
 async def _serve_all(running: Runtime, stop: asyncio.Event, health: Health) -> None:

@@ -11,6 +11,7 @@ from service.domain.jobs import Ledger
 from service.redis import RedisError, Reply
 from service.store.ledger import Swept, Verdict
 from service.telemetry import catalogue
+from service.telemetry.upstreams import show_breaker
 from service.usecases.service import Directory, Service
 
 _EVERY_SECONDS = 10.0
@@ -41,8 +42,8 @@ def show(service: Service, seen: Swept) -> None:
     catalogue.SWEPT.labels(name).set(time.time())
 
 
-async def keep_weighing(directory: Directory) -> None:
-    """Ask the servers of all Services every ten seconds what memory they use and may use, until cancelled."""
+async def keep_looking(directory: Directory) -> None:
+    """Every ten seconds, what memory the servers of all Services use and may use, and the breakers; until cancelled."""
     while True:
         for service in directory.services:
             try:
@@ -50,6 +51,10 @@ async def keep_weighing(directory: Directory) -> None:
             except RedisError as error:
                 # It is away, which others say too; or it may not be asked.
                 _log.debug("not_weighed", service=service.sid, error=type(error).__name__)
+        try:
+            await _look_at_breakers(directory)
+        except RedisError as error:
+            _log.debug("breakers_not_seen", error=type(error).__name__)
         await asyncio.sleep(_EVERY_SECONDS)
 
 
@@ -58,6 +63,18 @@ async def _weigh(service: Service) -> None:
     used, most = memory_of(await section.redis.command("INFO", "memory", key=section.anchor))
     catalogue.MEMORY_USED.labels(service.config.name).set(used)
     catalogue.MEMORY_MAX.labels(service.config.name).set(most)
+
+
+async def _look_at_breakers(directory: Directory) -> None:
+    # All processes share them: whoever calls no more would go on showing what it last heard.
+    seen: dict[str, list[str]] = {}
+    for service in directory.services:
+        for upstream in (service.notify_upstream, service.chat_upstream):
+            if upstream is not None:
+                health = await upstream.account.admission.health()
+                seen.setdefault(upstream.config.host, []).append(health.state)
+    for host, states in seen.items():
+        show_breaker(host, *states)
 
 
 def memory_of(info: Reply) -> tuple[int, int]:

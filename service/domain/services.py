@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
@@ -47,6 +48,11 @@ class Upstream(Struct, frozen=True, kw_only=True):
     vanished: VanishedPolicy = "dead"
     strict: bool = False
     """Chat: whether endpoints that were never registered here are deleted."""
+
+    @property
+    def host(self) -> str:
+        """What it is called in metrics and traces: the URL's host, with the port if it names one."""
+        return urlsplit(self.url).netloc
 
     def __repr__(self) -> str:
         return f"Upstream({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"

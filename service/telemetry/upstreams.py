@@ -21,6 +21,6 @@ def observe_wait(upstream: str, seconds: float) -> None:
     UPSTREAM_WAITS.labels(upstream).observe(seconds)
 
 
-def show_breaker(upstream: str, state: str) -> None:
-    """The breaker is ``closed``, ``probing`` or ``open``."""
-    UPSTREAM_BREAKER.labels(upstream).set(_BREAKER[state])
+def show_breaker(upstream: str, *states: str) -> None:
+    """The breakers of its accounts are ``closed``, ``probing`` or ``open``; the worst is shown."""
+    UPSTREAM_BREAKER.labels(upstream).set(max(_BREAKER[state] for state in states))

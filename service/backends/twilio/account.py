@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest
@@ -16,15 +17,21 @@ from yarl import URL
 
 from service.backends.twilio.admission import Admission
 from service.backends.twilio.errors import (
+    NOT_FOUND,
     AccountRefused,
     NotDone,
     OutcomeUnknown,
+    Refused,
     Throttled,
     Unreachable,
     UpstreamError,
     of_answer,
 )
 from service.domain.services import Upstream
+from service.telemetry import traces
+from service.telemetry.upstreams import observe_call
+
+Operation: TypeAlias = Literal["create", "delete", "fetch", "list"]
 
 LONGEST_ANSWER = 16 * 1024 * 1024
 """Bytes: well above the longest page of bindings."""
@@ -102,6 +109,7 @@ class Account:
     def __init__(self, upstream: Upstream, admission: Admission) -> None:
         self.upstream = upstream
         self.admission = admission
+        self._host = upstream.host
         self._seats = asyncio.Semaphore(upstream.connections)
         self._session: aiohttp.ClientSession | None = None
 
@@ -110,11 +118,14 @@ class Account:
         method: str,
         path: str,
         *,
+        operation: Operation,
         body: str | None = None,
         attempt: Attempt | None = None,
         hidden: Iterable[str] = (),
     ) -> bytes:
         """The body of a successful answer; ``path`` is that after the base URL, query included, as it is sent.
+
+        ``operation`` is what it is called in metrics and traces.
 
         Raises:
             NotDone, Refused, OutcomeUnknown: as they say. ``hidden`` values are not quoted by them.
@@ -125,12 +136,28 @@ class Account:
             turn = await self.admission.admit(last)
             # Cancelled, it tells nothing: the caller has given up, not the upstream failed.
             try:
-                answer = await self._exchange(method, path, body, attempt, hidden)
+                with self._observed(operation, method):
+                    answer = await self._exchange(method, path, body, attempt, hidden)
             except UpstreamError as error:
                 await self._report(turn, error)
                 raise
             await self.admission.done(turn, good=True)
             return answer
+
+    @contextmanager
+    def _observed(self, operation: Operation, method: str) -> Iterator[None]:
+        host, began, outcome = self._host, time.perf_counter(), "broken-off"
+        told = {"server.address": host, "http.request.method": method}
+        try:
+            with traces.call(f"upstream {operation}", told):
+                yield
+            outcome = "done"
+        except UpstreamError as error:
+            missing = isinstance(error, Refused) and error.status == NOT_FOUND
+            outcome = "not-found" if missing else error.word
+            raise
+        finally:
+            observe_call(host, operation, outcome, time.perf_counter() - began)
 
     async def _report(self, turn: bool, error: UpstreamError) -> None:
         match error:
@@ -150,7 +177,9 @@ class Account:
         attempt.check(seconds)
         session = self._session = self._session or self._connect()
         _under_way.set(_Request(attempt, seconds))
-        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
+        headers = traces.outgoing()
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
         url = URL(self.upstream.url + path, encoded=True)
         try:
             async with session.request(

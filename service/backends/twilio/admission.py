@@ -21,6 +21,7 @@ import structlog
 from service.backends.twilio.errors import LONGEST_RETRY_AFTER, NotDone
 from service.domain.services import Upstream
 from service.redis import Redis, RedisError, Script
+from service.telemetry.upstreams import observe_wait
 
 PATIENCE = 2.0
 """Seconds that a caller waits for its slot at most; where all slots till then are taken, it comes again."""
@@ -55,6 +56,7 @@ class Admission:
         name = hashlib.sha256(f"{upstream.url}\0{upstream.user}".encode()).hexdigest()
         self.key = b"bindery:upstream:%s" % name[:24].encode()
         self._url = upstream.url
+        self._host = upstream.host
         self._rate = upstream.rate
         self._good = 0
         self._state: str = "closed"
@@ -70,6 +72,7 @@ class Admission:
         verdict, seconds = await self._run("admit", good=good, patience=patience)
         if verdict == b"no":
             raise NotDone(f"the upstream is left alone for now (breaker {self._state})", seconds)
+        observe_wait(self._host, seconds)
         if seconds > 0:
             await asyncio.sleep(seconds)
         return verdict == b"probe"

@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import ClassVar, Final
 
 import msgspec
 
 LONGEST_RETRY_AFTER = 300.0
 """Seconds: what an upstream may ask for at most. It could as well be away for so long."""
+
+NOT_FOUND: Final = 404
 
 _ACCOUNT_SECONDS = 30.0
 _MESSAGE_LENGTH = 200
@@ -24,6 +27,9 @@ _LONG_WORD = re.compile(r"[\w:+-]{10,}")
 
 class UpstreamError(Exception):
     """Base of everything that a call can raise. ``reason`` is safe to keep and to show."""
+
+    word: ClassVar[str] = "failed"
+    """What it is counted as."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
@@ -35,25 +41,37 @@ class UpstreamError(Exception):
 class NotDone(UpstreamError):
     """Certainly nothing came of it: it was not sent, or the upstream said so. Worth another try."""
 
+    word = "not-done"
+
 
 class Throttled(NotDone):
     """The account makes too many requests."""
+
+    word = "throttled"
 
 
 class AccountRefused(NotDone):
     """The upstream does not accept our credentials: a fault of the settings, and of none of the bindings."""
 
+    word = "account-refused"
+
 
 class Unreachable(NotDone):
     """No connection came about."""
+
+    word = "unreachable"
 
 
 class OutcomeUnknown(UpstreamError):
     """It was, or may have been, sent, and no answer says what came of it. It may even take effect later."""
 
+    word = "unknown"
+
 
 class Refused(UpstreamError):
     """The upstream refuses this very request: asking again cannot help."""
+
+    word = "refused"
 
     def __init__(self, status: int, code: int | None, message: str) -> None:
         named = f"{status}/{code}" if code is not None else f"{status}"

@@ -37,5 +37,7 @@ class NotifyBindings(Bindings[NotifyBinding]):
             form.append(("CredentialSid", credential_sid))
         if protocol_version is not None:
             form.append(("NotificationProtocolVersion", protocol_version))
-        answer = await self.account.request("POST", self._path, body=query(form), attempt=attempt, hidden=(address,))
+        answer = await self.account.request(
+            "POST", self._path, operation="create", body=query(form), attempt=attempt, hidden=(address,)
+        )
         return read(answer, NotifyBinding)

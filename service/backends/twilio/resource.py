@@ -7,12 +7,10 @@ from typing import Generic, TypeVar
 
 from service.backends.twilio.account import Account, Attempt
 from service.backends.twilio.bindings import BindingList, read
-from service.backends.twilio.errors import OutcomeUnknown, Refused
+from service.backends.twilio.errors import NOT_FOUND, OutcomeUnknown, Refused
 from service.backends.twilio.pages import Page, cursor, groups, query
 
 B = TypeVar("B")
-
-_NOT_FOUND = 404
 
 
 class Bindings(Generic[B]):
@@ -27,9 +25,9 @@ class Bindings(Generic[B]):
     async def fetch(self, sid: str, attempt: Attempt | None = None) -> B | None:
         """The binding of a SID, or None."""
         try:
-            answer = await self.account.request("GET", f"{self._path}/{sid}", attempt=attempt)
+            answer = await self.account.request("GET", f"{self._path}/{sid}", operation="fetch", attempt=attempt)
         except Refused as refused:
-            if refused.status == _NOT_FOUND:
+            if refused.status == NOT_FOUND:
                 return None
             raise
         return read(answer, self._kind)
@@ -37,9 +35,9 @@ class Bindings(Generic[B]):
     async def delete(self, sid: str, attempt: Attempt | None = None) -> bool:
         """Delete the binding of a SID; answers False if there is none (any more), which is as well."""
         try:
-            await self.account.request("DELETE", f"{self._path}/{sid}", attempt=attempt)
+            await self.account.request("DELETE", f"{self._path}/{sid}", operation="delete", attempt=attempt)
         except Refused as refused:
-            if refused.status == _NOT_FOUND:
+            if refused.status == NOT_FOUND:
                 return False
             raise
         return True
@@ -59,6 +57,7 @@ class Bindings(Generic[B]):
 
     async def page(self, at: str | None = None, attempt: Attempt | None = None) -> Page[B]:
         """A page of all bindings: the first, or the one that an earlier page led to."""
-        answer = await self.account.request("GET", f"{self._path}?{at or query(self._start)}", attempt=attempt)
+        path = f"{self._path}?{at or query(self._start)}"
+        answer = await self.account.request("GET", path, operation="list", attempt=attempt)
         found = read(answer, BindingList[self._kind])  # type: ignore[name-defined]  # a type at run time
         return Page(found.bindings, cursor(found.meta.next_page_url))

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from tests.e2e.compatible.api_process import api_process
-from tests.e2e.compatible.deployment import ACCOUNT, TOKEN
+from tests.e2e.compatible.deployment import ACCOUNT, SERVICE, TOKEN
 from tests.e2e.operating.collector import Collector, collecting
 from tests.integration.workers.worker_process import WorkerProcess
-from tests.servers.valkey import free_port
+from tests.servers.valkey import ValkeyServer, free_port
 from tests.waiting import eventually
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -69,6 +69,41 @@ async def test_one_trace_from_the_request_to_the_backend(
         for span in collector.spans:
             for secret in (ADDRESS, "capability", "alice", TOKEN):
                 assert secret not in span.raw
+
+
+@pytest.mark.slow
+async def test_the_trace_goes_on_at_the_upstream(environ: dict[str, str], tmp_path: Path, collector: Collector) -> None:
+    """A second Bindery's request is the child of the call that our worker has made."""
+    there = tmp_path / "there"
+    there.mkdir()
+    with (
+        ValkeyServer() as store,
+        api_process({**traced(environ, collector.endpoint), "BINDERY_REDIS_URL": store.url}, there) as upstream,
+    ):
+        services = tmp_path / "with-upstream.toml"
+        services.write_text(
+            f'[[service]]\nsid = "{SERVICE}"\nname = "main"\n[service.notify_upstream]\nurl = "{upstream}"'
+        )
+        here = traced(environ, collector.endpoint) | {
+            "BINDERY_SERVICES_FILE": str(services),
+            "BINDERY_UPSTREAM_USER": ACCOUNT,
+            "BINDERY_UPSTREAM_SECRET": TOKEN,
+        }
+        with api_process(here, tmp_path) as url, WorkerProcess(here, tmp_path / "worker.log"):
+            assert register(url, traceparent=f"00-{TRACE}-{PARENT}-01").status_code == 202
+
+            async def complete() -> bool:
+                return len(collector.of_trace(TRACE)) >= 4
+
+            await eventually(complete)
+    spans = {span.id: span for span in collector.of_trace(TRACE)}
+    [there_request] = [s for s in spans.values() if s.kind == SERVER and s.parent != PARENT]
+    call = spans[there_request.parent]
+    assert (call.name, call.kind, call.attributes["server.address"]) == ("upstream create", CLIENT, upstream[7:])
+    assert spans[call.parent].name == "drain notify"
+    for span in spans.values():
+        for secret in (ADDRESS, "capability", "alice", TOKEN):
+            assert secret not in span.raw
 
 
 @pytest.mark.slow

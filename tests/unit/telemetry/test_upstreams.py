@@ -15,6 +15,12 @@ def test_a_breaker_is_shown_by_its_number(state: str, shown: int) -> None:
     assert registry.get_sample_value("bindery_upstream_breaker_state", {"upstream": "upstream.test"}) == shown
 
 
+def test_of_several_accounts_the_worst_is_shown() -> None:
+    """One that is well does not hide one that is not."""
+    show_breaker("upstream.test", "open", "closed")
+    assert registry.get_sample_value("bindery_upstream_breaker_state", {"upstream": "upstream.test"}) == 2
+
+
 def test_calls_and_waits_are_counted() -> None:
     """By upstream, operation and outcome."""
     labels = {"upstream": "upstream.test", "operation": "create", "outcome": "done"}
