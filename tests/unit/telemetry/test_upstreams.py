@@ -23,8 +23,8 @@ def test_of_several_accounts_the_worst_is_shown() -> None:
 
 def test_calls_and_waits_are_counted() -> None:
     """By upstream, operation and outcome."""
-    labels = {"upstream": "upstream.test", "operation": "create", "outcome": "done"}
-    observe_call("upstream.test", "create", "done", 0.2)
-    observe_wait("upstream.test", 0.1)
+    labels = {"upstream": "counted.test", "operation": "create", "outcome": "done"}
+    observe_call("counted.test", "create", "done", 0.2)
+    observe_wait("counted.test", 0.1)
     assert registry.get_sample_value("bindery_upstream_call_duration_seconds_count", labels) == 1
-    assert registry.get_sample_value("bindery_upstream_wait_seconds_sum", {"upstream": "upstream.test"}) == 0.1
+    assert registry.get_sample_value("bindery_upstream_wait_seconds_sum", {"upstream": "counted.test"}) == 0.1
