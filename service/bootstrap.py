@@ -19,10 +19,13 @@ from service.redis import Redis, connect
 from service.settings import ServiceConfig, Settings
 from service.store.adoptions import Adoptions
 from service.store.audits import Audits
-from service.store.ledger import Ledgers
+from service.store.ledger import Ledgers, lanes
+from service.store.listings import Listings
 from service.store.registrations import Registrations
 from service.store.section import Section, StoreRefused
 from service.store.upstream_ledger import UpstreamLedger
+from service.usecases.adopting import Adopting
+from service.usecases.cold_reading import ColdReads
 from service.usecases.service import Directory, Service
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
@@ -64,9 +67,7 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
         yield Runtime(settings, Directory(services), store, queue_store, queue)
     finally:
         for service in services:
-            for upstream in (service.notify_upstream, service.chat_upstream):
-                if upstream is not None:
-                    await upstream.account.aclose()
+            await service.aclose()
         await queue.aclose()
         await store.aclose()
         if not shared:
@@ -78,6 +79,9 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
     external = Channel.NOTIFY if config.notify_upstream else Channel(0)
     if config.chat_upstream:
         external |= Channel.CHAT
+    longest_ms = int(1000 * config.notify_upstream.longest_request) if config.notify_upstream else 0
+    adoptions = Adoptions(section, longest_ms=longest_ms, events_max=settings.events_max, external=external)
+    notify_upstream = _notify_upstream(settings, config.notify_upstream, section, store, external)
     return Service(
         config,
         section,
@@ -91,18 +95,27 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
             external=external,
         ),
         ledgers=Ledgers(section, events_max=settings.events_max, external=external),
-        adoptions=Adoptions(
-            section,
-            longest_ms=int(1000 * config.notify_upstream.longest_request) if config.notify_upstream else 0,
-            events_max=settings.events_max,
-            external=external,
-        ),
+        adoptions=adoptions,
         notify=EmbeddedNotify(),
         chat=EmbeddedChat(),
         queue=queue,
-        notify_upstream=_notify_upstream(settings, config.notify_upstream, section, store, external),
+        notify_upstream=notify_upstream,
         chat_upstream=_chat_upstream(config.chat_upstream, store),
+        cold=_cold_reads(config, notify_upstream, adoptions, queue),
     )
+
+
+def _cold_reads(
+    config: ServiceConfig, upstream: NotifyUpstream | None, adoptions: Adoptions, queue: JobQueue
+) -> ColdReads | None:
+    if upstream is None or not upstream.config.listed_ttl:
+        return None
+
+    def wake(asked: bytes) -> None:
+        if asked:
+            queue.wake(lanes(config.sid, asked))
+
+    return ColdReads(upstream.listings, Adopting(upstream.bindings, adoptions, wake), is_well=upstream.is_well)
 
 
 def _chat_upstream(config: Upstream | None, store: Redis) -> ChatUpstream | None:
@@ -118,4 +131,5 @@ def _notify_upstream(
     longest_ms = int(1000 * config.longest_request)
     ledger = UpstreamLedger(section, longest_ms=longest_ms, events_max=settings.events_max)
     audits = Audits(section, longest_ms=longest_ms, events_max=settings.events_max, external=external)
-    return NotifyUpstream(config, bindings, ledger, audits)
+    listings = Listings(section, listed_ms=int(1000 * config.listed_ttl), empty_ms=int(1000 * config.empty_ttl))
+    return NotifyUpstream(config, bindings, ledger, audits, listings)

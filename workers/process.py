@@ -27,6 +27,7 @@ from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue
 from workers.drain import BUDGET_SECONDS, JOB_SECONDS, drain_lane
 from workers.health import Health
+from workers.listing import keep_listing
 from workers.settling import HAND_BACK_SECONDS
 from workers.showing import introduce, keep_looking
 from workers.sweep import keep_sweeping
@@ -111,6 +112,7 @@ async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, 
     serving, stopped = asyncio.ensure_future(worker.serve()), asyncio.ensure_future(stop.wait())
     sweeping = asyncio.ensure_future(keep_sweeping(directory))
     auditing = asyncio.ensure_future(keep_auditing(directory))
+    listing = asyncio.ensure_future(keep_listing(directory))
     try:
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         worker.stop()
@@ -120,8 +122,9 @@ async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, 
         stopped.cancel()
         sweeping.cancel()
         auditing.cancel()
+        listing.cancel()
         serving.cancel()
-        await asyncio.wait({serving, sweeping, auditing})
+        await asyncio.wait({serving, sweeping, auditing, listing})
         # Within the grace: cancelled jobs hand their leases back, and that takes time too.
         await worker.finish(max(0.0, grace - HAND_BACK_SECONDS - 2 * _END_OF_LOOP))
     if not serving.cancelled():

@@ -46,6 +46,10 @@ class Upstream(Struct, frozen=True, kw_only=True):
     connections: int = 16
     """Requests under way at the same time, for each Service and process."""
     vanished: VanishedPolicy = "dead"
+    listed_ttl: float = 300.0
+    """For so long a list of an identity's bindings there counts; 0: lookups never ask it."""
+    empty_ttl: float = 30.0
+    """The same where it has none."""
     strict: bool = False
     """Chat: whether endpoints that were never registered here are deleted."""
 

@@ -129,3 +129,21 @@ class UpstreamVariables(OperatingVariables, frozen=True, kw_only=True):
             "dead",
         ),
     ]
+    upstream_listed_ttl: Annotated[
+        float,
+        Var(
+            "BINDERY_UPSTREAM_LISTED_TTL",
+            rules.seconds(0, 86_400),
+            "Seconds for which a lookup does not ask for an identity's Notify bindings there again; `0` is never",
+            "300",
+        ),
+    ]
+    upstream_empty_ttl: Annotated[
+        float,
+        Var(
+            "BINDERY_UPSTREAM_EMPTY_TTL",
+            rules.seconds(1, 86_400),
+            "The same where it has none",
+            "30",
+        ),
+    ]

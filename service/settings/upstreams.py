@@ -26,6 +26,8 @@ _SHARED = {
     "rate": _Key(rules.decimal(0.1, 100_000), _NUMBER),
     "connections": _Key(rules.integer(1, 1000), (int,)),
     "vanished": _Key(rules.choice(*VANISHED_POLICIES)),
+    "listed_ttl": _Key(rules.seconds(0, 86_400), _NUMBER),
+    "empty_ttl": _Key(rules.seconds(1, 86_400), _NUMBER),
 }
 Keys: TypeAlias = Mapping[str, _Key]
 NOTIFY_KEYS: Keys = _SHARED
@@ -33,7 +35,18 @@ NOTIFY_KEYS: Keys = _SHARED
 CHAT_KEYS: Keys = {**_SHARED, "api": _Key(rules.choice(*CHAT_APIS)), "strict": _Key(rules.yes_or_no, (bool,))}
 """Those of its `chat_upstream` table."""
 
-_DEFAULTS = ("user", "secret", "connect_timeout", "timeout", "longest_request", "rate", "connections", "vanished")
+_DEFAULTS = (
+    "user",
+    "secret",
+    "connect_timeout",
+    "timeout",
+    "longest_request",
+    "rate",
+    "connections",
+    "vanished",
+    "listed_ttl",
+    "empty_ttl",
+)
 
 
 def _defaults(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from service.telemetry.catalogue import DISPLACED, REGISTRATIONS
 
 NO_CHANNEL = Channel(0)
 
+UNSEEN_SECONDS = 7 * 86_400
+"""By then the audit has seen everything that an upstream holds, outages included; as in ``lua/lib/changes.lua``."""
+
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A registration as a caller asks for it, valid and canonical."""
@@ -99,6 +102,7 @@ class Registrations:
         self._token_seconds = b"%d" % token_seconds
         # An issuer whose clock is ahead makes tokens that outlive the logout by as much more.
         self._fence_seconds = b"%d" % (token_seconds + CLOCK_LEEWAY)
+        self._long_fence_seconds = b"%d" % max(token_seconds + CLOCK_LEEWAY, UNSEEN_SECONDS)
         self._events_max = b"%d" % events_max
         self._external = external
 
@@ -205,6 +209,8 @@ class Registrations:
                 keys = [prints.session(owner, name) for name in named]
             case Target.ADDRESS:
                 keys = [prints.address(name) for name in named]
+        # What an upstream holds of it, unknown to us, is found by a walk through everything there.
+        at_upstream = self._external & Channel.NOTIFY and target in (Target.IDENTITY, Target.ADDRESS)
         own = keys[0] if target is Target.SESSION else prints.session(owner, session) if session else NO_SESSION
         ended, wake = await self._section.run(
             "logout",
@@ -213,7 +219,7 @@ class Registrations:
             b"%d" % channels,
             b"1" if include_messaging else b"0",
             own,
-            self._fence_seconds,
+            self._long_fence_seconds if at_upstream else self._fence_seconds,
             b"%d" % self._external,
             self._events_max,
             *keys,

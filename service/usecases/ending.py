@@ -48,6 +48,9 @@ async def log_out(
         identity, target, named, channels=channels, include_messaging=include_messaging
     )
     service.wake(wake, traceparent)
+    if service.cold is not None and target in (Target.IDENTITY, Target.ADDRESS):
+        # What was never registered here is to go as well: it is found under the fence.
+        await service.cold.ended(identity)
     return ended
 
 

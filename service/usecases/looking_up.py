@@ -10,7 +10,12 @@ from service.usecases.views import RegistrationView, view
 
 
 async def look_up(service: Service, identities: Sequence[str]) -> list[tuple[str, list[RegistrationView]]]:
-    """For each identity, in order, its User SID and its registrations. One round trip to the store."""
+    """For each identity, in order, its User SID and its registrations. One round trip to the store.
+
+    With an upstream, what was never registered here is looked for there first.
+    """
+    if service.cold is not None:
+        await service.cold.warm(identities)
     owners = [service.fingerprints.owner(identity) for identity in identities]
     found = await service.reading.registrations_of(owners)
     return [

@@ -105,9 +105,17 @@ async def create(
 
 
 async def fetch(service: Service, sid: str) -> NotifyBinding | None:
-    """The binding of a SID, or None."""
+    """The binding of a SID, or None.
+
+    Raises:
+        StoreUnavailable, TooManyRequests
+        UpstreamSilent: it is not known here, and the upstream could not be asked.
+    """
     parsed = BindingSid.parse(sid)
     record = await service.reading.binding(parsed) if parsed else None
+    if record is None and parsed is not None and service.cold is not None:
+        await service.cold.find(parsed)
+        record = await service.reading.binding(parsed)
     visible = record.visible(Channel.NOTIFY) if record else None
     if record is None or visible is None or visible.sid != parsed:
         return None
@@ -115,11 +123,13 @@ async def fetch(service: Service, sid: str) -> NotifyBinding | None:
 
 
 async def delete(service: Service, sid: str, traceparent: str | None = None) -> bool:
-    """Take the Notify channel out of a registration; answers whether there was such a binding."""
+    """Take the Notify channel out of a registration; answers whether there was such a binding. Raises as ``fetch``."""
     parsed = BindingSid.parse(sid)
     if parsed is None:
         return False
     if service.notify_upstream is not None:
+        if service.cold is not None and await service.reading.binding(parsed) is None:
+            await service.cold.find(parsed)
         return await confirming.delete(service, service.notify_upstream, parsed, traceparent)
     removed, wake, _ = await service.registrations.remove_binding(parsed, Channel.NOTIFY, at_once=service.at_once)
     service.wake(wake, traceparent)
@@ -137,6 +147,8 @@ async def page(service: Service, wanted: Filter, start: Position, size: int) -> 
 
     if not wanted.identities:
         return await scan_page(service.reading, match, start, size)
+    if service.cold is not None:
+        await service.cold.warm(wanted.identities)
     owners = [service.fingerprints.owner(identity) for identity in dict.fromkeys(wanted.identities)]
     found = await service.reading.registrations_of(owners)
     return slice_page((record for pairs in found for record, _ in pairs or ()), match, start, size)

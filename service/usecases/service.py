@@ -14,6 +14,7 @@ from service.store.ledger import Ledgers, lanes
 from service.store.reading import Reading
 from service.store.registrations import Registrations
 from service.store.section import Section
+from service.usecases.cold_reading import ColdReads
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
 
@@ -33,6 +34,7 @@ class Service:
         queue: JobQueue,
         notify_upstream: NotifyUpstream | None = None,
         chat_upstream: ChatUpstream | None = None,
+        cold: ColdReads | None = None,
     ) -> None:
         self.config = config
         self.sid = config.sid
@@ -51,6 +53,16 @@ class Service:
         """Where Notify bindings live in place of ``notify``."""
         self.chat_upstream = chat_upstream
         """Where Chat bindings live in place of ``chat``."""
+        self.cold = cold
+        """How Notify bindings are found that were never registered here; None without an upstream that has any."""
+
+    async def aclose(self) -> None:
+        """End what it does by itself, and the connections to its upstreams."""
+        if self.cold is not None:
+            await self.cold.aclose()
+        for upstream in (self.notify_upstream, self.chat_upstream):
+            if upstream is not None:
+                await upstream.account.aclose()
 
     @property
     def at_once(self) -> Channel:

@@ -14,6 +14,7 @@ from service.domain.jobs import Lane
 from service.domain.services import Upstream
 from service.redis import RedisError
 from service.store.audits import Audits
+from service.store.listings import Listings
 from service.store.upstream_ledger import UpstreamLedger
 
 AT_ONCE: Final = 32
@@ -79,15 +80,27 @@ class _AtUpstream:
             return 0
         return AT_ONCE if health.state == "closed" else 1
 
+    async def is_well(self) -> bool:
+        """Whether it may be asked for what somebody waits for. Raises as ``room``."""
+        return await self.room() == AT_ONCE
+
 
 class NotifyUpstream(_AtUpstream):
     """A Service's Notify bindings at its upstream."""
 
-    def __init__(self, config: Upstream, bindings: NotifyBindings, ledger: UpstreamLedger, audits: Audits) -> None:
+    def __init__(
+        self,
+        config: Upstream,
+        bindings: NotifyBindings,
+        ledger: UpstreamLedger,
+        audits: Audits,
+        listings: Listings,
+    ) -> None:
         super().__init__(config, bindings.account)
         self.bindings = bindings
         self.ledger = ledger
         self.audits = audits
+        self.listings = listings
 
 
 class ChatUpstream(_AtUpstream):

@@ -26,6 +26,8 @@ class Kind(Enum):
     """The server sees it ``seconds`` later."""
     LATE = "late"
     """The server sees it when the test says ``release``; nobody gets the answer."""
+    HELD = "held"
+    """The server sees it; its answer comes when the test says ``release``."""
     NEVER = "never"
     """Taken, and never answered."""
     SILENCE = "silence"
@@ -48,6 +50,7 @@ REACHING = frozenset(
     {
         Kind.DELAY,
         Kind.LATE,
+        Kind.HELD,
         Kind.SILENCE,
         Kind.RESET_ANSWER,
         Kind.LOST_ANSWER,
@@ -132,7 +135,7 @@ class FaultProxy:
         self._chance = None
 
     async def release(self) -> None:
-        """Let the server see every late request, and wait until it has answered them."""
+        """Let the server see every late request, and wait until it has answered them; let held answers go."""
         self._released.set()
         if self._late:
             await asyncio.wait_for(asyncio.gather(*self._late), _PATIENCE)
@@ -216,6 +219,11 @@ class FaultProxy:
                 await asyncio.sleep(fault.seconds if fault else 0)
                 writer.write(await self._ask(head, body))
                 await self._meet(Kind.DELAY)
+            case Kind.HELD:
+                answer = await self._ask(head, body)
+                await self._meet(Kind.HELD)
+                await self._released.wait()
+                writer.write(answer)
             case Kind.REFUSAL_AFTER | Kind.REFUSAL:
                 assert fault is not None
                 if fault.kind is Kind.REFUSAL_AFTER:

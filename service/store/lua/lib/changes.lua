@@ -93,7 +93,7 @@ end
 
 -- For how long it is remembered that an address was given up here: where the upstream has confirmed that it holds nothing
 -- of it, as long as a list may take; where it was not asked, until an audit must have seen what it holds.
-local DEPARTED_MS, UNSEEN_MS = 120000, 172800000
+local DEPARTED_MS, UNSEEN_MS = 120000, 604800000
 
 local function departure_key(id) return A .. ':z' .. id end
 
