@@ -12,13 +12,20 @@ from datetime import datetime
 from typing import NamedTuple
 
 from service.backends.twilio import Attempt, ChatBinding, Refused, UpstreamError
-from service.domain.errors import InvalidInput, UpstreamRefused, UpstreamSilent
+from service.domain.addresses import PUSH_TYPES
+from service.domain.errors import BadPageToken, UpstreamRefused, UpstreamSilent
+from service.domain.judging import Listed
 from service.domain.limits import WAIT_SECONDS
 from service.domain.record import Channel
 from service.domain.sids import BindingSid
-from service.usecases.chat_reconciling import judged
+from service.usecases.chat_reconciling import judge_listed, listed_of
+from service.usecases.paging import Page, Position
 from service.usecases.service import Service
 from service.usecases.upstreams import ChatUpstream
+
+_TYPES = {kind.value for kind in PUSH_TYPES}
+_CURSOR = b"?"
+"""What a position at the upstream begins with: the query that leads there follows."""
 
 
 class Shown(NamedTuple):
@@ -32,21 +39,42 @@ async def of(service: Service, upstream: ChatUpstream, identities: Sequence[str]
     """The bindings of these identities.
 
     Raises:
-        InvalidInput: of none: a list of the whole Service is the upstream's to give.
-        UpstreamSilent, UpstreamRefused, StoreUnavailable
+        UpstreamSilent, UpstreamRefused, StoreUnavailable, TooManyRequests
     """
-    if not identities:
-        raise InvalidInput("Identity", "must be given: the bindings of this Service are kept at its upstream")
     async with _answered():
         attempt = Attempt(time.monotonic() + WAIT_SECONDS)
-        unique = list(dict.fromkeys(identities))
-        owners = [service.fingerprints.owner(identity) for identity in unique]
-        noted = await service.reading.chat_bindings_of(owners)
-        work = [(identity, records or []) for identity, records in zip(unique, noted, strict=True)]
-        verdicts = await judged(service, upstream, work, attempt)
-        kept = {j.binding.sid for judgements in verdicts for j in judgements if j.kept}
-        found = await upstream.bindings.of(unique, attempt) if kept else []
-        return [_shown(binding) for binding in found if binding.sid in kept]
+        found = await upstream.bindings.of(list(dict.fromkeys(identities)), attempt)
+    return await _shown(service, upstream, found)
+
+
+async def page(
+    service: Service, upstream: ChatUpstream, types: Sequence[str], start: Position, size: int
+) -> Page[ChatBinding]:
+    """A page of all that there is: the upstream's own, in its order, so that there is only a way on. Raises as ``of``.
+
+    It may be short, or empty, with more to come.
+
+    Raises:
+        BadPageToken: it was made when the bindings were kept here.
+    """
+    if start.fingerprint and not start.fingerprint.startswith(_CURSOR):
+        raise BadPageToken
+    kept_there = [kind for kind in types if kind in _TYPES]
+    if types and not kept_there:
+        return Page([], None, None)
+    at = start.fingerprint[len(_CURSOR) :].decode() or upstream.bindings.first(size, kept_there)
+    async with _answered():
+        found = await upstream.bindings.page(at, Attempt(time.monotonic() + WAIT_SECONDS))
+    shown = [one.binding for one in await _shown(service, upstream, found.bindings)]
+    return Page(shown, None, Position(_CURSOR + found.next.encode()) if found.next else None)
+
+
+async def identity_of(service: Service, owner: bytes) -> str | None:
+    """The identity of an owner who has, or had of late, a registration here."""
+    [pairs] = await service.reading.registrations_of([owner])
+    [noted] = await service.reading.chat_bindings_of([owner])
+    records = [record for record, _ in pairs or ()] + list(noted or ())
+    return records[0].attributes.identity if records else None
 
 
 async def fetch(service: Service, upstream: ChatUpstream, sid: str, owner: bytes | None) -> ChatBinding | None:
@@ -81,7 +109,20 @@ def seconds(at: datetime | None) -> int:
     return int(at.timestamp()) if at else 0
 
 
-def _shown(binding: ChatBinding) -> Shown:
+async def _shown(service: Service, upstream: ChatUpstream, found: Sequence[ChatBinding]) -> list[Shown]:
+    """Those that are not to go, in the same order."""
+    listed: dict[str, list[Listed]] = {}
+    for binding in found:
+        listed.setdefault(binding.identity, []).append(listed_of(binding))
+    owners = [service.fingerprints.owner(identity) for identity in listed]
+    noted = await service.reading.chat_bindings_of(owners) if owners else []
+    work = [(identity, records or []) for identity, records in zip(listed, noted, strict=True)]
+    verdicts = await judge_listed(service, upstream, work, listed)
+    kept = {j.binding.sid for judgements in verdicts for j in judgements if j.kept}
+    return [_placed(binding) for binding in found if binding.sid in kept]
+
+
+def _placed(binding: ChatBinding) -> Shown:
     sid = BindingSid.parse(binding.sid)
     return Shown(sid.fingerprint if sid else b"", binding)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import msgspec
 
 from service.backends.twilio import ChatBinding as Foreign
-from service.domain.errors import InvalidInput
 from service.domain.record import Channel, Record
 from service.domain.sids import BindingSid, is_sid, user_sid
 from service.usecases import chat_at_upstream
@@ -107,11 +106,16 @@ async def page(service: Service, wanted: Filter, start: Position, size: int) -> 
 
 
 async def page_of_user(
-    service: Service, owner: bytes, binding_types: tuple[str, ...], start: Position, size: int
+    service: Service, user: str, binding_types: tuple[str, ...], start: Position, size: int
 ) -> Page[ChatBinding] | None:
-    """A page of one user's bindings; None if the Service has never seen the user."""
+    """A page of the bindings of a path's ``{UserSid}``; None if the Service has never seen the user."""
+    owner = owner_of(service, user)
     if service.chat_upstream is not None:
-        raise InvalidInput("", "the Chat Service's own list must be asked: the bindings are kept at its upstream")
+        named = user if not is_sid("US", user) else await chat_at_upstream.identity_of(service, owner)
+        if named is None:
+            return None
+        wanted = Filter(binding_types=binding_types, identities=(named,))
+        return await _page_there(service, service.chat_upstream, wanted, start, size)
     [records] = await service.reading.chat_bindings_of([owner])
     if records is None:
         return None
@@ -121,6 +125,10 @@ async def page_of_user(
 async def _page_there(
     service: Service, upstream: ChatUpstream, wanted: Filter, start: Position, size: int
 ) -> Page[ChatBinding]:
+    if not wanted.identities:
+        all_ = await chat_at_upstream.page(service, upstream, wanted.binding_types, start, size)
+        return Page([_foreign(service, binding) for binding in all_.items], all_.previous, all_.next)
+
     def match(shown: chat_at_upstream.Shown) -> ChatBinding | None:
         types = wanted.binding_types
         return None if types and shown.binding.binding_type not in types else _foreign(service, shown.binding)

@@ -30,7 +30,10 @@ _RECORDS_PER_SCAN = 1000
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where a page starts: next to a fingerprint (empty: at the edge of the list), going on or back."""
+    """Where a page starts: next to a fingerprint (empty: at the edge of the list), going on or back.
+
+    In a list that is an upstream's own there is what leads on there in place of a fingerprint.
+    """
 
     fingerprint: bytes = b""
     backwards: bool = False

@@ -19,6 +19,7 @@ from service.api.compatible.resources import user_binding
 from service.api.forms import segments
 from service.domain.errors import MethodNotAllowed, NotFound
 from service.domain.limits import IDENTITY_LENGTH
+from service.domain.sids import user_sid
 from service.usecases import chat_bindings
 from service.usecases.service import Service
 
@@ -59,9 +60,9 @@ async def read(request: CompatibleRequest) -> Answer:
     """A page of a user's bindings, or one of them."""
     service = chat_service(request)
     path = user_path(request.scope["raw_path"])
-    owner = chat_bindings.owner_of(service, path.user)
     if path.sid is None:
-        return await _list(request, service, owner)
+        return await _list(request, service, path.user)
+    owner = chat_bindings.owner_of(service, path.user)
     binding = await chat_bindings.fetch(service, path.sid, owner)
     if binding is None:
         raise NotFound
@@ -69,11 +70,11 @@ async def read(request: CompatibleRequest) -> Answer:
     return answer(user_binding(binding, account_sid, service.config.chat_sid, service_url(request, service)))
 
 
-async def _list(request: CompatibleRequest, service: Service, owner: bytes) -> Answer:
+async def _list(request: CompatibleRequest, service: Service, named: str) -> Answer:
     fields = read_query(request)
     types = parameters.binding_types(fields, TYPES)
     chat_sid = service.config.chat_sid
-    user = f"US{owner.hex()}"
+    user = user_sid(chat_bindings.owner_of(service, named))
     asked = listing(
         request,
         fields,
@@ -83,7 +84,7 @@ async def _list(request: CompatibleRequest, service: Service, owner: bytes) -> A
         filters=("BindingType",),
         most=LONGEST_PAGE,
     )
-    page = await chat_bindings.page_of_user(service, owner, types, asked.start, asked.size)
+    page = await chat_bindings.page_of_user(service, named, types, asked.start, asked.size)
     if page is None:
         raise NotFound
     url = service_url(request, service)

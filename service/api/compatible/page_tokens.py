@@ -1,7 +1,8 @@
 """Page tokens: where a page of one certain list starts, signed, so that nobody but us can say it.
 
-A token is the direction (1 byte) and the fingerprint next to which the page starts, then 16 bytes of HMAC-SHA-256 over
-them and over what names the list: its kind, Service, user and filters. So a token is good for its own list only.
+A token is the direction (1 byte) and the fingerprint next to which the page starts, or an upstream's way on, then 16
+bytes of HMAC-SHA-256 over them and over what names the list: its kind, Service, user and filters. So a token is good
+for its own list only.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from service.domain.fingerprints import derive_key
 from service.usecases.paging import Position
 
 _MAC = 16
-_LONGEST = 64
+_LONGEST = 2048
 
 
 class ListName(msgspec.Struct, frozen=True, array_like=True):

@@ -5,9 +5,11 @@ Sources: the Programmable Chat and the Conversations Binding references.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from service.backends.twilio.account import Account, Attempt
 from service.backends.twilio.bindings import ChatBinding
-from service.backends.twilio.pages import Page
+from service.backends.twilio.pages import Page, query
 from service.backends.twilio.resource import Bindings
 
 _VERSIONS = {"chat": ("v2", 50), "conversations": ("v1", 100)}
@@ -20,8 +22,16 @@ class ChatBindings(Bindings[ChatBinding]):
     def __init__(self, account: Account) -> None:
         version, longest_page = _VERSIONS[account.upstream.api]
         path = f"/{version}/Services/{account.upstream.sid}/Bindings"
-        wanted = [*(("BindingType", kind) for kind in _TYPES), ("PageSize", str(longest_page))]
-        super().__init__(account, ChatBinding, path, wanted)
+        self._longest_page = longest_page
+        super().__init__(account, ChatBinding, path, self._wanted(longest_page))
+
+    def first(self, size: int, types: Sequence[str] = ()) -> str:
+        """What leads to the first page of all bindings of these types, where pages have ``size`` of them at most."""
+        return query(self._wanted(min(size, self._longest_page), types))
+
+    @staticmethod
+    def _wanted(size: int, types: Sequence[str] = ()) -> list[tuple[str, str]]:
+        return [*(("BindingType", kind) for kind in types or _TYPES), ("PageSize", str(size))]
 
     async def page(self, at: str | None = None, attempt: Attempt | None = None) -> Page[ChatBinding]:
         """A page of all push bindings.

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from service.bootstrap import runtime
 from service.cli import main
-from service.domain.errors import UpstreamSilent
+from service.domain.errors import BadPageToken, UpstreamSilent
 from service.domain.record import Channel, State
-from service.domain.sids import BindingSid
+from service.domain.sids import BindingSid, user_sid
 from service.settings import load
 from service.usecases import chat_bindings
 from service.usecases.chat_bindings import Filter
@@ -182,6 +182,46 @@ async def test_the_routes_read_through_and_show_nobody_what_he_has_lost(chat: Pa
     await chat.proxy.down()
     with pytest.raises(UpstreamSilent):
         await shown()
+
+
+async def test_a_list_of_everything_is_the_upstreams_without_what_was_lost(chat: Pair, there: There) -> None:
+    """Page by page in its order, each binding once; never what was logged out, or is somebody else's by now."""
+    await there.connect("alice", "e-phone", "e-pc", "e-tablet")
+    await there.connect("bob", "e-watch")
+    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.converge()
+    await log_out(chat.service, "alice", device_id="phone")
+    await chat.bind("bob", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
+    start, found, pages = Position(), list[tuple[str, str]](), 0
+    while True:
+        page = await chat_bindings.page(chat.service, Filter(), start, 1)
+        found += [(binding.identity, binding.endpoint) for binding in page.items]
+        pages += 1
+        assert page.previous is None
+        if page.next is None:
+            break
+        start = page.next
+    assert sorted(found) == [("alice", "e-pc"), ("bob", "e-watch")]
+    assert pages == 4
+    none = await chat_bindings.page(chat.service, Filter(binding_types=("apn",)), Position(), 50)
+    assert (none.items, none.next) == ([], None)
+    with pytest.raises(BadPageToken):
+        await chat_bindings.page(chat.service, Filter(), Position(b"f" * 12), 50)
+
+
+async def test_a_users_list_reads_through(chat: Pair, there: There) -> None:
+    """By identity; by User SID of those who are known here."""
+    await there.connect("alice", "e-phone", "e-pc")
+
+    async def of_user(user: str) -> set[str] | None:
+        page = await chat_bindings.page_of_user(chat.service, user, (), Position(), 50)
+        return {binding.endpoint for binding in page.items} if page else None
+
+    assert await of_user("alice") == {"e-phone", "e-pc"}
+    sid = user_sid(chat.service.fingerprints.owner("alice"))
+    assert await of_user(sid) is None
+    await chat.bind("alice", "t-phone", "phone")
+    assert await of_user(sid) == {"e-phone", "e-pc"}
 
 
 def test_a_dry_run_says_what_it_would_do_and_why(

@@ -79,3 +79,9 @@ def test_what_is_no_token_is_refused(token: str) -> None:
     """Anything else is refused."""
     with pytest.raises(BadPageToken):
         TOKENS.read(LIST, token)
+
+
+def test_an_upstreams_way_on_fits() -> None:
+    """It is a query string, with that upstream's own token in it."""
+    on = Position(b"?BindingType=apn&BindingType=fcm&PageSize=50&Page=12&PageToken=" + b"x" * 300)
+    assert TOKENS.read(LIST, TOKENS.make(LIST, on)) == on
