@@ -18,7 +18,7 @@ from service.queue import JobQueue
 from service.redis import Redis, connect
 from service.settings import ServiceConfig, Settings
 from service.store.adoptions import Adoptions
-from service.store.audits import Audits
+from service.store.audits import Audits, Turns, Walk
 from service.store.ledger import Ledgers, lanes
 from service.store.listings import Listings
 from service.store.registrations import Registrations
@@ -100,7 +100,7 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
         chat=EmbeddedChat(),
         queue=queue,
         notify_upstream=notify_upstream,
-        chat_upstream=_chat_upstream(config.chat_upstream, store),
+        chat_upstream=_chat_upstream(config.chat_upstream, section, store),
         cold=_cold_reads(config, notify_upstream, adoptions, queue),
     )
 
@@ -118,8 +118,11 @@ def _cold_reads(
     return ColdReads(upstream.listings, Adopting(upstream.bindings, adoptions, wake), is_well=upstream.is_well)
 
 
-def _chat_upstream(config: Upstream | None, store: Redis) -> ChatUpstream | None:
-    return ChatUpstream(config, ChatBindings(Account(config, Admission(store, config)))) if config else None
+def _chat_upstream(config: Upstream | None, section: Section, store: Redis) -> ChatUpstream | None:
+    if config is None:
+        return None
+    bindings = ChatBindings(Account(config, Admission(store, config)))
+    return ChatUpstream(config, bindings, Turns(section, Walk.CHAT_BINDINGS))
 
 
 def _notify_upstream(
@@ -132,4 +135,4 @@ def _notify_upstream(
     ledger = UpstreamLedger(section, longest_ms=longest_ms, events_max=settings.events_max)
     audits = Audits(section, longest_ms=longest_ms, events_max=settings.events_max, external=external)
     listings = Listings(section, listed_ms=int(1000 * config.listed_ttl), empty_ms=int(1000 * config.empty_ttl))
-    return NotifyUpstream(config, bindings, ledger, audits, listings)
+    return NotifyUpstream(config, bindings, ledger, audits, Turns(section, Walk.BINDINGS), listings)

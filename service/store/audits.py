@@ -1,8 +1,9 @@
-"""The audit's place in a Service, and what becomes of what it finds."""
+"""Where the audit's walks are in a Service, and what becomes of what they find."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 import msgspec
 
@@ -18,23 +19,42 @@ class Finding(msgspec.Struct, frozen=True):
     """Whether it holds nothing, and that counts as the provider's word; else it is looked into."""
 
 
-class Audits:
-    """The audit of one Service's Notify upstream."""
+class Walk(Enum):
+    """One of the audit's walks."""
 
-    def __init__(self, section: Section, *, longest_ms: int, events_max: int, external: Channel) -> None:
+    REGISTRATIONS = b"audit"
+    """Through what is registered here, to see whether the upstream holds it."""
+    BINDINGS = b"walk"
+    """Through what the Notify upstream holds, to see whether it is known here."""
+    CHAT_BINDINGS = b"chat-walk"
+    """Through what the Chat upstream holds, to see whether it is to stay."""
+
+
+class Turns:
+    """Taking turns at one walk."""
+
+    def __init__(self, section: Section, walk: Walk) -> None:
         self._section = section
-        self._longest_ms = b"%d" % longest_ms
-        self._events_max = b"%d" % events_max
-        self._external = b"%d" % external
+        self._walk = walk.value
 
     async def claim(self, turn_ms: int) -> bytes | None:
         """The position to go on from, for whoever asks first; None for the others, and for so many milliseconds."""
-        found: bytes | None = await self._section.run("audit_turn", b"claim", b"%d" % turn_ms, b"")
+        found: bytes | None = await self._section.run("audit_turn", self._walk, b"claim", b"%d" % turn_ms, b"")
         return found
 
     async def rest(self, position: bytes, ms: int) -> None:
         """Go on from there in so many milliseconds."""
-        await self._section.run("audit_turn", b"rest", b"%d" % ms, position)
+        await self._section.run("audit_turn", self._walk, b"rest", b"%d" % ms, position)
+
+
+class Audits(Turns):
+    """The audit of what is registered here with one Service's Notify upstream."""
+
+    def __init__(self, section: Section, *, longest_ms: int, events_max: int, external: Channel) -> None:
+        super().__init__(section, Walk.REGISTRATIONS)
+        self._longest_ms = b"%d" % longest_ms
+        self._events_max = b"%d" % events_max
+        self._external = b"%d" % external
 
     async def found(self, findings: Sequence[Finding]) -> tuple[int, bytes]:
         """Act on findings; answers how many still hold, and the lanes to wake."""

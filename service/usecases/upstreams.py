@@ -13,7 +13,7 @@ from service.domain.errors import StoreUnavailable
 from service.domain.jobs import Lane
 from service.domain.services import Upstream
 from service.redis import RedisError
-from service.store.audits import Audits
+from service.store.audits import Audits, Turns
 from service.store.listings import Listings
 from service.store.upstream_ledger import UpstreamLedger
 
@@ -94,21 +94,24 @@ class NotifyUpstream(_AtUpstream):
         bindings: NotifyBindings,
         ledger: UpstreamLedger,
         audits: Audits,
+        walk: Turns,
         listings: Listings,
     ) -> None:
         super().__init__(config, bindings.account)
         self.bindings = bindings
         self.ledger = ledger
         self.audits = audits
+        self.walk = walk
         self.listings = listings
 
 
 class ChatUpstream(_AtUpstream):
     """A Service's Chat bindings at its upstream, which apps' SDKs have created there."""
 
-    def __init__(self, config: Upstream, bindings: ChatBindings) -> None:
+    def __init__(self, config: Upstream, bindings: ChatBindings, walk: Turns) -> None:
         super().__init__(config, bindings.account)
         self.bindings = bindings
+        self.walk = walk
 
 
 _WAITERS = 100

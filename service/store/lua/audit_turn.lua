@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
--- A turn of the audit: one step in all processes at a time, and no more than one in so many milliseconds.
+-- A turn of one of the audit's walks: one step in all processes at a time, and no more than one in so many milliseconds.
 -- ask 'claim': answers the position to go on from, or nothing if it is not time. 'rest': the next turn comes after ms, and
 -- goes on from the position given.
 
-local turn, at = KEYS[1] .. ':audit:turn', KEYS[1] .. ':audit'
-local ask, ms, position = ARGV[1], ARGV[2], ARGV[3]
+local at = KEYS[1] .. ':' .. ARGV[1]
+local turn = at .. ':turn'
+local ask, ms, position = unpack(ARGV, 2, 4)
 redis.call('EXISTS', turn, at)
 if ask == 'claim' then
   if not redis.call('SET', turn, '1', 'NX', 'PX', ms) then return false end

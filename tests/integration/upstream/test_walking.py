@@ -1,0 +1,131 @@
+"""What the upstream holds, and nobody asks for, is seen by the audit's walks through it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.backends.twilio import NotifyBindings, Refused
+from service.bootstrap import runtime
+from service.domain.record import Channel
+from service.settings import load
+from service.store.audits import Turns
+from service.usecases import notify_bindings
+from service.usecases.ending import log_out
+from service.usecases.notify_bindings import Filter
+from service.usecases.paging import Position
+from service.usecases.walking import chat_walk_step, walk_step
+from tests.integration.upstream.pair import Pair
+from tests.integration.upstream.test_chat import There, settings_here
+from tests.servers.fault_proxy import FaultProxy
+from tests.servers.valkey import ValkeyServer
+
+BOTH = Channel.NOTIFY | Channel.CHAT
+
+
+async def walked(pair: Pair) -> int | None:
+    """A step, as if the last one were long ago."""
+    await due(pair, b":walk:turn")
+    return await walk_step(pair.service, pair.upstream)
+
+
+async def due(pair: Pair, turn: bytes) -> None:
+    """It is time for a step."""
+    anchor = pair.service.section.anchor
+    await pair.running.store.command("DEL", anchor + turn, key=anchor)
+
+
+@pytest.fixture
+def small_pages(pair: Pair) -> None:
+    """The upstream's pages hold two bindings."""
+    bindings: NotifyBindings = pair.upstream.bindings
+    bindings._start = (("PageSize", "2"),)
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_everything_there_is_adopted_page_by_page(pair: Pair) -> None:
+    """Lists of the whole Service are complete after the first walk; what is registered here is left as it is."""
+    for n in range(4):
+        await pair.create_there(f"user-{n}", f"token-{n}")
+    await pair.bind("alice", "token-of-alice", "phone", tags=("ours",))
+    await pair.converge()
+    assert sum([await walked(pair) or 0 for _ in range(3)]) == 4
+    assert await walk_step(pair.service, pair.upstream) is None
+    page = await notify_bindings.page(pair.service, Filter(), Position(), 50)
+    assert {(b.identity, b.address) for b in page.items} == {
+        *((f"user-{n}", f"token-{n}") for n in range(4)),
+        ("alice", "token-of-alice"),
+    }
+    assert {b.sid for b in page.items} == {binding["sid"] for binding in await pair.bindings()}
+    assert (await pair.depth(), await walked(pair)) == (0, 0)
+
+
+async def test_what_was_logged_out_is_deleted_wherever_it_turns_up(pair: Pair) -> None:
+    """Though nobody ever asked for the identity, nor listed it after its logout."""
+    await pair.create_there("alice", "token")
+    await log_out(pair.service, "alice")
+    assert await walked(pair) == 1
+    await pair.converge()
+    assert await pair.owners() == {}
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_a_way_on_that_leads_nowhere_is_forgotten(pair: Pair) -> None:
+    """The upstream refuses it: the walk begins again."""
+    turns: Turns = pair.upstream.walk
+    await turns.rest(b"PageSize=2&PageToken=nonsense", 1)
+    with pytest.raises(Refused):
+        await walked(pair)
+    await pair.create_there("alice", "token")
+    assert await walked(pair) == 1
+
+
+@pytest.fixture(params=["chat", "conversations"])
+async def chat(
+    valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str, request: pytest.FixtureRequest
+) -> AsyncIterator[Pair]:
+    """Chat at the upstream, Notify here."""
+    valkey.call("FLUSHALL")
+    async with runtime(load(settings_here(valkey, proxy, request.param))) as running:
+        yield Pair(running, proxy, upstream_url)
+
+
+@pytest.fixture
+def there(environ_there: dict[str, str], upstream_url: str) -> There:
+    """The upstream's Chat bindings."""
+    return There(environ_there, upstream_url)
+
+
+async def chat_walked(chat: Pair) -> int | None:
+    """A step, as if the last one were long ago."""
+    assert chat.service.chat_upstream is not None
+    await due(chat, b":chat-walk:turn")
+    return await chat_walk_step(chat.service, chat.service.chat_upstream)
+
+
+async def test_chat_bindings_that_must_not_stay_are_found(chat: Pair, there: There) -> None:
+    """An endpoint that is another identity's; what is registered, and what is not known here, stays."""
+    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
+    await chat.converge()
+    await there.connect("alice", "e-tablet", "e-pc")
+    await there.connect("bob", "e-phone")
+    assert await chat_walked(chat) == 1
+    assert await there.endpoints() == {("alice", "e-tablet"), ("alice", "e-pc")}
+    assert await chat_walked(chat) == 0
+
+
+async def test_a_strict_service_deletes_what_it_does_not_know(
+    valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str, there: There
+) -> None:
+    """Once nobody may create Chat bindings past us any more."""
+    valkey.call("FLUSHALL")
+    settings = settings_here(valkey, proxy, "chat", BINDERY_CHAT_UPSTREAM_STRICT="yes")
+    async with runtime(load(settings)) as running:
+        chat = Pair(running, proxy, upstream_url)
+        await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+        await chat.converge()
+        await there.connect("alice", "e-phone", "e-pc")
+        assert await chat_walked(chat) == 1
+        assert await there.endpoints() == {("alice", "e-phone")}
