@@ -25,6 +25,7 @@ from service.logs import configure, on_loop_error
 from service.readiness import Liveness, Readiness, readiness
 from service.settings import Settings, load
 from service.settings.loading import METRICS_FD
+from service.standing import open_store
 from service.store.section import StoreRefused
 from service.telemetry import catalogue, traces
 from service.telemetry.listener import Probe, listening
@@ -68,9 +69,10 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
             app.state.authenticator = Authenticator(settings)
             app.state.waiting_room = WaitingRoom(is_closing=lambda: lifecycle.process.stopping)
             try:
-                await running.open_store()
+                await open_store(running)
             except StoreRefused:
-                # Another's store: a process that must not serve.
+                # A process that must not serve, and has said why.
+                lifecycle.process.refused = True
                 raise
             except BinderyError as error:
                 # Serve all the same: /readyz says so, and the first call after the store's return opens it.

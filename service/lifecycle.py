@@ -1,4 +1,4 @@
-"""Whether this process is on its way out."""
+"""Whether this process is on its way out, or did not come to serve at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self.stopping = False
+        self.refused = False
+        """Whether it will not serve, and has said why."""
 
     @property
     def said(self) -> str:

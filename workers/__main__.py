@@ -40,9 +40,8 @@ async def _until_signal(settings: Settings) -> int:
         loop.add_signal_handler(number, stop.set)
     try:
         await run(settings, stop)
-    except StoreRefused as error:
-        structlog.get_logger("workers").error("store_refused", detail=error.detail)
-        return 1
+    except StoreRefused:
+        return 1  # and it has said why
     except Exception as error:  # noqa: BLE001  # the process's edge: Python would print its text
         structlog.get_logger("workers").critical("worker_broke", error=type(error).__name__, exc_info=error)
         return 3

@@ -16,6 +16,7 @@ from service.domain.errors import BinderyError
 from service.domain.services import Upstream
 from service.settings import Settings
 from service.settings.loading import METRICS_FD
+from service.standing import open_store
 from service.store.section import StoreRefused
 from service.telemetry import catalogue
 from service.telemetry.listener import listening
@@ -95,7 +96,7 @@ async def _open(running: Runtime, stop: asyncio.Event, health: Health) -> None:
     while not stop.is_set():
         health.turn()
         try:
-            await running.open_store()
+            await open_store(running)
         except StoreRefused:
             raise
         except BinderyError as error:

@@ -8,7 +8,7 @@ import time
 import structlog
 
 from service.domain.jobs import Ledger
-from service.redis import RedisError, Reply
+from service.redis import RedisError, info_of
 from service.store.ledger import Swept, Verdict
 from service.telemetry import catalogue
 from service.telemetry.upstreams import show_breaker
@@ -60,9 +60,9 @@ async def keep_looking(directory: Directory) -> None:
 
 async def _weigh(service: Service) -> None:
     section = service.section
-    used, most = memory_of(await section.redis.command("INFO", "memory", key=section.anchor))
-    catalogue.MEMORY_USED.labels(service.config.name).set(used)
-    catalogue.MEMORY_MAX.labels(service.config.name).set(most)
+    said = info_of(await section.redis.command("INFO", "memory", key=section.anchor))
+    catalogue.MEMORY_USED.labels(service.config.name).set(int(said.get("used_memory", 0)))
+    catalogue.MEMORY_MAX.labels(service.config.name).set(int(said.get("maxmemory", 0)))
 
 
 async def _look_at_breakers(directory: Directory) -> None:
@@ -75,10 +75,3 @@ async def _look_at_breakers(directory: Directory) -> None:
                 seen.setdefault(upstream.config.host, []).append(health.state)
     for host, states in seen.items():
         show_breaker(host, *states)
-
-
-def memory_of(info: Reply) -> tuple[int, int]:
-    """``used_memory`` and ``maxmemory``, in bytes, of an answer to INFO (https://redis.io/docs/latest/commands/info/)."""
-    lines = info.decode().splitlines() if isinstance(info, bytes) else []
-    said = dict(line.split(":", 1) for line in lines if ":" in line)
-    return int(said.get("used_memory", 0)), int(said.get("maxmemory", 0))

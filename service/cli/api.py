@@ -48,12 +48,12 @@ def command() -> None:
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=settings.shutdown_grace,
     )
-    # uvicorn stops gracefully, then raises the signal again: with these that is a clean end, status 0.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     # Requests leave next to no cycles behind: looking for them after every 700 objects is work for nothing.
     gc.set_threshold(_OBJECTS, 20, 20)
     server = Server(config, delay=settings.shutdown_delay, lifecycle=lifecycle.process)
+    # uvicorn stops gracefully, then raises the signal again: with these that is a clean end, status 0.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.end)
     # uvicorn's own `fd` takes the socket for a Unix one; handed over as an object it keeps its family.
     server.run(sockets=None if fd is None else [socket.socket(fileno=int(fd))])
     if not server.started:

@@ -5,6 +5,7 @@ import sys
 import click
 
 from service.cli.local import local_settings
+from service.cli.section_check import ask_sections
 from service.cli.server_check import Finding, examine
 from service.cli.upstream_check import ask_upstreams
 
@@ -16,6 +17,7 @@ def command() -> None:
     click.echo(f"ok     settings: {len(settings.services)} Service(s)")
     store = examine(settings.redis_url, settings.redis_timeout, durable=True, replicas=settings.redis_replicas)
     findings = [("store", finding) for finding in store]
+    findings += [("store", finding) for finding in ask_sections(settings)]
     if settings.queue_url != settings.redis_url:
         queue = examine(settings.queue_url, settings.redis_timeout, durable=False)
         findings += [("queue", finding) for finding in queue]

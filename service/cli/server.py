@@ -12,8 +12,10 @@ import socket
 import time
 
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn, LifespanSendMessage
 from uvicorn.server import ServerState
 
+from service import lifecycle
 from service.lifecycle import Lifecycle
 
 _TICK = 0.1
@@ -25,6 +27,16 @@ class StoppableState(ServerState):
     stopping = False
 
 
+class Lifespan(LifespanOn):
+    """uvicorn's, but silent about a start that has ended with its reason told: no traceback after it."""
+
+    async def send(self, message: LifespanSendMessage) -> None:
+        """Take what the application says of its start or its end."""
+        if message["type"] == "lifespan.startup.failed" and lifecycle.process.refused:
+            message["message"] = ""
+        await super().send(message)
+
+
 class Server(uvicorn.Server):
     """Stops in this order: not ready; for ``delay`` seconds everything else as before, but each answer ends its
     connection; no new connections; what is under way is answered, within the grace of the configuration.
@@ -34,6 +46,16 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._delay, self._lifecycle = delay, lifecycle
         self.server_state: StoppableState = StoppableState()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start; the application is loaded, and nothing of it has run."""
+        if isinstance(self.lifespan, LifespanOn):
+            self.lifespan = Lifespan(self.config)
+        await super().startup(sockets)
+
+    def end(self, *_: object) -> None:
+        """Take a signal that came before uvicorn takes them: end as soon as there is something to end."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop; uvicorn's main loop has ended."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 from redis.cluster import RedisCluster
 
 from service.cli.dialling import dial
+from service.store.section import NO_EVICTION
 
 
 class Finding(Struct, frozen=True):
@@ -21,6 +22,9 @@ class Finding(Struct, frozen=True):
     line: str
 
 
+_PACKED = 512
+"""Bytes: the longest of a record, nearly always."""
+
 _OLDEST = {"Redis": (7, 0), "Valkey": (7, 2)}
 
 
@@ -32,10 +36,9 @@ def examine(url: str, timeout: float, *, durable: bool, replicas: int = 0) -> It
     try:
         server = dial(url, timeout)
         try:
-            yield _version(server.info("server"))
-            yield from _configuration(server, durable=durable)
-            if durable:
-                yield from _replication(server, replicas)
+            for where, one in _primaries(server):
+                for finding in _examine(one, durable=durable, replicas=replicas):
+                    yield Finding(finding.grade, f"{where}{finding.line}")
         finally:
             server.close()
     except redis.RedisError as error:
@@ -45,6 +48,22 @@ def examine(url: str, timeout: float, *, durable: bool, replicas: int = 0) -> It
         )
     except OSError as error:
         yield Finding(Finding.FAULT, f"cannot be reached ({error.strerror or type(error).__name__}): is it running?")
+
+
+def _primaries(server: Any) -> Iterator[tuple[str, Any]]:
+    """Each server that holds a part, and how its findings begin."""
+    if not isinstance(server, RedisCluster):
+        yield "", server
+        return
+    for node in server.get_primaries():
+        yield f"{node.name}: ", server.get_redis_connection(node)
+
+
+def _examine(server: Any, *, durable: bool, replicas: int) -> Iterator[Finding]:
+    yield _version(server.info("server"))
+    yield from _configuration(server, durable=durable)
+    if durable:
+        yield from _replication(int(server.info("replication")["connected_slaves"]), replicas)
 
 
 def _version(info: dict[str, Any]) -> Finding:
@@ -57,38 +76,44 @@ def _version(info: dict[str, Any]) -> Finding:
     return Finding(Finding.OK, f"{name} {version}")
 
 
-def _replication(server: Any, asked: int) -> Iterator[Finding]:
-    if isinstance(server, RedisCluster):
-        told = list(server.info("replication", target_nodes=RedisCluster.PRIMARIES).values())
-    else:
-        told = [server.info("replication")]
-    least = min(int(info["connected_slaves"]) for info in told)
-    if least < asked:
-        line = f"{least} replicas are connected, and BINDERY_REDIS_REPLICAS asks for {asked}: all is answered 503"
+def _replication(connected: int, asked: int) -> Iterator[Finding]:
+    if connected < asked:
+        line = f"{connected} replicas are connected, and BINDERY_REDIS_REPLICAS asks for {asked}: all is answered 503"
         yield Finding(Finding.FAULT, line)
-    elif least and not asked:
+    elif connected and not asked:
         line = "has replicas, and BINDERY_REDIS_REPLICAS is 0: a failover may lose what was answered last"
         yield Finding(Finding.NOTE, line)
 
 
 def _configuration(server: Any, *, durable: bool) -> Iterator[Finding]:
-    names = ("maxmemory-policy", "appendonly", "hash-max-listpack-value")
+    # Told to everybody who may ask for anything, unlike the configuration.
+    yield from _eviction(str(server.info("memory").get("maxmemory_policy", NO_EVICTION)), durable=durable)
+    if not durable:
+        return
+    names = ("appendonly", "hash-max-listpack-value")
     try:
         config = {name: str(server.config_get(name).get(name, "")) for name in names}
     except redis.ResponseError:
-        yield Finding(Finding.NOTE, f"does not let its configuration be read; see to {', '.join(names)} yourself")
-        return
-    wrong = Finding.FAULT if durable else Finding.NOTE
-    if config["maxmemory-policy"] != "noeviction":
-        yield Finding(
-            wrong, f"maxmemory-policy is {config['maxmemory-policy']}: CONFIG SET maxmemory-policy noeviction"
-        )
-    if not durable:
+        yield from _unread(server, names)
         return
     if config["appendonly"] != "yes":
-        yield Finding(wrong, "appendonly is no, a restart loses registrations: CONFIG SET appendonly yes")
+        line = "appendonly is no, a restart loses registrations: CONFIG SET appendonly yes"
+        yield Finding(Finding.FAULT, line)
     packed = int(config["hash-max-listpack-value"] or 0)
-    if packed < 512:
-        mend = "CONFIG SET hash-max-listpack-value 512 saves a quarter of the memory"
-        line = f"hash-max-listpack-value is {packed}: {mend}"
+    if packed < _PACKED:
+        mend = f"CONFIG SET hash-max-listpack-value {_PACKED} saves a quarter of the memory"
+        yield Finding(Finding.NOTE, f"hash-max-listpack-value is {packed}: {mend}")
+
+
+def _eviction(policy: str, *, durable: bool) -> Iterator[Finding]:
+    if policy != NO_EVICTION:
+        line = f"maxmemory-policy is {policy}: CONFIG SET maxmemory-policy {NO_EVICTION}"
+        yield Finding(Finding.FAULT if durable else Finding.NOTE, line)
+
+
+def _unread(server: Any, names: tuple[str, ...]) -> Iterator[Finding]:
+    """Of a server that keeps its configuration to itself, as managed ones do."""
+    yield Finding(Finding.NOTE, f"does not let its configuration be read; see to {', '.join(names)} yourself")
+    if not int(server.info("persistence").get("aof_enabled", 1)):
+        line = "keeps no append-only file: unless its provider keeps a log of its own, a crash loses registrations"
         yield Finding(Finding.NOTE, line)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
-from service.backends.twilio import Attempt, UpstreamError
 from service.bootstrap import runtime
 from service.cli.server_check import Finding
 from service.settings import Settings
+from service.usecases.upstream_standing import ask_upstreams as ask
 
 
 def ask_upstreams(settings: Settings) -> list[tuple[str, Finding]]:
@@ -19,18 +18,14 @@ def ask_upstreams(settings: Settings) -> list[tuple[str, Finding]]:
 
 
 async def _ask(settings: Settings) -> list[tuple[str, Finding]]:
-    found = []
     async with runtime(settings) as running:
-        for service in running.directory.services:
-            for upstream in (service.notify_upstream, service.chat_upstream):
-                if upstream is None:
-                    continue
-                name = f"{service.config.name} ({upstream.config.api})"
-                attempt = Attempt(time.monotonic() + 2 * upstream.config.timeout + 2)
-                try:
-                    await upstream.bindings.page(attempt=attempt)
-                except UpstreamError as error:
-                    found.append((name, Finding(Finding.FAULT, f"{upstream.config.url}: {error.reason}")))
-                else:
-                    found.append((name, Finding(Finding.OK, f"{upstream.config.url} lists bindings")))
-    return found
+        found = await ask(running.directory)
+    return [
+        (
+            f"{standing.service_name} ({standing.api})",
+            Finding(Finding.FAULT, f"{standing.url}: {standing.fault}")
+            if standing.fault
+            else Finding(Finding.OK, f"{standing.url} lists bindings"),
+        )
+        for standing in found
+    ]

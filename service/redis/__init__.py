@@ -15,6 +15,7 @@ from service.redis.errors import (
     ReplyError,
     Unavailable,
 )
+from service.redis.info import info_of
 from service.redis.script import Script
 from service.redis.sentinel import SentinelDialer
 from service.redis.single import SingleRedis
@@ -32,6 +33,7 @@ __all__ = [
     "Script",
     "Unavailable",
     "connect",
+    "info_of",
 ]
 
 #: Seconds for one attempt at a connection, and for one question about where the primary is.

@@ -7,7 +7,7 @@ from typing import Any
 from service.settings import store_url
 from service.settings.faults import Faults
 from service.settings.model import VARIABLES, Settings
-from service.settings.secret_files import with_files
+from service.settings.secret_files import SECRETS_DIR, with_files
 from service.settings.services import ServiceConfig
 from service.settings.services_file import read_services
 from service.settings.upstreams import of_environment, refuse_contradictions
@@ -46,7 +46,8 @@ def load(environ: Mapping[str, str]) -> Settings:
             except ValueError as error:
                 faults.add(var.name, str(error))
         elif var.required:
-            faults.add(var.name, "must be set")
+            where = f" or be a file of that name in {environ[SECRETS_DIR]}" if environ.get(SECRETS_DIR) else ""
+            faults.add(var.name, f"must be set{where} ({var.doc})")
     if values["queue_url"] is None and not environ.get("BINDERY_QUEUE_URL"):
         values["queue_url"] = values["redis_url"]
         if store_url.is_cluster(values["redis_url"] or ""):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -12,16 +13,17 @@ from prometheus_client import Histogram
 
 from service.domain.errors import BinderyError, StoreFull, StoreUnavailable, TooManyRequests
 from service.domain.fingerprints import Fingerprints, check_value
-from service.redis import NotSent, Overloaded, Redis, ReplyError, Unavailable
+from service.redis import NotSent, Overloaded, Redis, ReplyError, Unavailable, info_of
 from service.store.scripts import script
 from service.telemetry.catalogue import STORE_CALLS, STORE_FAULTS
 
 SCHEMA = 1
 """Version of everything that the scripts keep. A store of a newer one is refused."""
 
+NO_EVICTION = "noeviction"
+
 _LEAST_SECONDS = 0.2
 """What a transaction gets after an opening that took nearly all the time."""
-
 
 _FULL = frozenset({"OOM", "MISCONF"})
 
@@ -32,11 +34,11 @@ def _timing(name: str) -> Histogram:
 
 
 class StoreRefused(BinderyError):
-    """The store belongs to a newer version, or to another secret key; nothing may be read or written."""
+    """The store belongs to a newer version, or to another secret key, or evicts; nothing may be read or written."""
 
     slug, title, status, code = (
         "store-refused",
-        "The store was written by another version or another key",
+        "The store belongs to another version or key, or forgets",
         503,
         20503,
     )
@@ -99,7 +101,7 @@ class Section:
         """Make the Service's anchor, or check it: once for all who ask for it at the same time.
 
         Raises:
-            StoreRefused: written by a newer schema, or under another fingerprint key.
+            StoreRefused: written by a newer schema, or under another fingerprint key; or its server evicts.
             StoreUnavailable, StoreFull, TooManyRequests: it could not be asked.
         """
         if self._opening is None:
@@ -114,24 +116,63 @@ class Section:
             # Looked at, or asyncio complains where everybody who waited has left.
             opening.exception()
 
+    async def look(self) -> bool:
+        """Whether the Service has a section; nothing is written.
+
+        Raises:
+            StoreRefused: written by a newer schema, or under another fingerprint key.
+            StoreUnavailable, TooManyRequests: it could not be asked.
+        """
+        with _as_ours():
+            made: Any = await self.redis.command("HMGET", self.anchor, "schema", "check", key=self.anchor)
+        if made[0] is None:
+            return False
+        self._refuse_others(made)
+        return True
+
     async def _open(self) -> None:
-        try:
-            # Looked at first: a store that takes no writes just now can still be read.
-            kept: Any = await self.redis.command("HMGET", self.anchor, "schema", "check", key=self.anchor)
-            if kept[0] is None:
-                kept = await self._run("open", (b"%d" % SCHEMA, self._check.encode()))
-        except Unavailable as error:
-            raise _away(error) from None
-        except ReplyError as error:
-            raise _translated(error) from None
-        schema, check = kept
+        # Looked at first: a store that takes no writes just now can still be read.
+        found = await self.look()
+        if not found or not self._opened:
+            # Asked once: a server that is set to evict later should not take down all that is in use.
+            with _as_ours():
+                await self._refuse_eviction()
+        if not found:
+            with _as_ours():
+                made: Any = await self._run("open", (b"%d" % SCHEMA, self._check.encode()))
+            self._refuse_others(made)
+        self._opened = True
+
+    def _refuse_others(self, made: Any) -> None:
+        schema, check = made
         if int(schema) > SCHEMA:
             raise StoreRefused(
                 f"The store has schema {int(schema)}, newer than {SCHEMA}: run the version that wrote it"
             )
         if check.decode() != self._check:
             raise StoreRefused("The store was written under another BINDERY_SECRET_KEY: start with that one")
-        self._opened = True
+
+    async def _refuse_eviction(self) -> None:
+        try:
+            said = info_of(await self.redis.command("INFO", "memory", key=self.anchor))
+        except ReplyError:
+            return  # a login that may not ask
+        policy = said.get("maxmemory_policy", NO_EVICTION)
+        if policy != NO_EVICTION:
+            raise StoreRefused(
+                f"The store evicts, and would forget registrations (maxmemory-policy {policy}): "
+                f"CONFIG SET maxmemory-policy {NO_EVICTION}, and set it where the server is configured"
+            )
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        raise _away(error) from None
+    except ReplyError as error:
+        raise _translated(error) from None
 
 
 def _away(error: Unavailable) -> BinderyError:

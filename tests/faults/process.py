@@ -79,6 +79,11 @@ class Process:
         """Whether it runs."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def status(self) -> int | None:
+        """Its exit status, if it has ended."""
+        return None if self._process is None else self._process.poll()
+
     def check(self) -> None:
         """Raise AssertionError, with the end of its log, if it does not run."""
         assert self.alive(), f"the {self.name} ended by itself:\n{self._log.read_text()[-3000:]}"

@@ -30,6 +30,27 @@ async def test_a_newer_schema_is_refused(desk: Desk) -> None:
         await Section(desk.redis, desk.sid, KEY).open()
 
 
+async def test_a_store_that_evicts_is_refused_until_it_does_not(desk: Desk) -> None:
+    """By whoever opens it, naming policy and remedy, and nothing is written; one that is in use goes on."""
+    await desk.login("alice", "token")
+    fresh = Desk(desk.redis).section
+
+    async def evict(policy: str) -> None:
+        for anchor in (desk.section.anchor, fresh.anchor):
+            await desk.redis.command("CONFIG", "SET", "maxmemory-policy", policy, key=anchor)
+
+    await evict("allkeys-lfu")
+    try:
+        await desk.login("bob", "token")
+        for section in (Section(desk.redis, desk.sid, KEY), fresh):
+            with pytest.raises(StoreRefused, match=r"allkeys-lfu.*: CONFIG SET maxmemory-policy noeviction"):
+                await section.open()
+        assert not await fresh.look()
+    finally:
+        await evict("noeviction")
+    await fresh.open()
+
+
 async def test_a_store_emptied_under_us_is_made_again_and_versions_do_not_restart(desk: Desk) -> None:
     """After the loss of everything the next request works, and its version is above all before."""
     before = await desk.login("alice", "token")

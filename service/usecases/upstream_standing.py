@@ -1,0 +1,68 @@
+"""How each upstream stands: does it answer, and does it take our credentials?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+
+from service.backends.twilio import Attempt, Refused, UpstreamError
+from service.backends.twilio.errors import AccountRefused, Throttled, Unreachable
+from service.redis import RedisError
+from service.usecases.service import Directory
+from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+
+_PATIENCE = 2.0
+"""Seconds for admission, beside what the upstream's own timeout allows for connecting and for the answer."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What became of asking an upstream for a page of bindings; without a ``fault`` it lists them."""
+
+    service_name: str
+    api: str
+    url: str
+    fault: str | None = None
+
+
+async def ask_upstreams(directory: Directory, seconds: float | None = None) -> list[Standing]:
+    """Ask every upstream of every Service, all at the same time; who takes more than ``seconds`` is at fault."""
+    asked = [
+        _ask(service.config.name, upstream, seconds)
+        for service in directory.services
+        for upstream in (service.notify_upstream, service.chat_upstream)
+        if upstream is not None
+    ]
+    return list(await asyncio.gather(*asked))
+
+
+async def _ask(name: str, upstream: NotifyUpstream | ChatUpstream, seconds: float | None) -> Standing:
+    standing = Standing(name, upstream.config.api, upstream.config.url)
+    attempt = Attempt(time.monotonic() + 2 * upstream.config.timeout + _PATIENCE)
+    try:
+        async with asyncio.timeout(seconds):
+            await upstream.bindings.page(attempt=attempt)
+    except UpstreamError as error:
+        return msgspec.structs.replace(standing, fault=f"{error.reason}: {_mending(error)}")
+    except TimeoutError:
+        return msgspec.structs.replace(standing, fault=f"no answer within {seconds:g} seconds; {_WAITS}")
+    except RedisError:
+        return msgspec.structs.replace(standing, fault="not asked: the store, which keeps its rate, did not answer")
+    return standing
+
+
+_WAITS = "its work waits until it answers"
+
+
+def _mending(error: UpstreamError) -> str:
+    match error:
+        case AccountRefused():
+            return "set the user and the secret that it takes"
+        case Unreachable():
+            return f"is its URL right, and may this process get there (DNS, egress rules, TLS)? {_WAITS.capitalize()}"
+        case Throttled():
+            return f"set a lower rate; {_WAITS}"
+        case Refused():
+            return "are its URL and its Service SID right?"
+    return _WAITS
