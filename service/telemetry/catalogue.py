@@ -12,6 +12,7 @@ import platform
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
 from service import __version__
+from service.telemetry.processes import processes
 from service.telemetry.shared import folder, process_name
 
 if folder() is not None:
@@ -118,3 +119,4 @@ for _event in ("opened", "lost", "failed"):
 def introduce(part: str) -> None:
     """Say what this process is: ``api`` or ``worker``."""
     BUILD.labels(part, __version__, platform.python_version()).set(1)
+    processes.introduce(part)

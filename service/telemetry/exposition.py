@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, GCCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.telemetry.catalogue import registry
+from service.telemetry.processes import processes
 from service.telemetry.shared import folder
 
 _SHARED = folder()
 if _SHARED is None:
-    # Of several processes together there is no such thing as the memory or the CPU time.
-    ProcessCollector(registry=registry)
+    # Of several processes together there are no such things as a garbage collector's rounds.
     GCCollector(registry=registry)
+    registry.register(processes)
 
 
 def render(accept: str) -> tuple[bytes, str]:
@@ -22,5 +23,6 @@ def render(accept: str) -> tuple[bytes, str]:
     if _SHARED is not None:
         shown = CollectorRegistry()
         MultiProcessCollector(shown, path=_SHARED)
+        shown.register(processes)
     encode, media_type = choose_encoder(accept)
     return encode(shown), media_type

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.up.conftest import PATIENCE, Up
 from tests.servers.valkey import wait_until
@@ -33,6 +34,14 @@ def value(url: str, sample: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+def memory(url: str) -> list[tuple[dict[str, str], float]]:
+    """Labels and value of each process's memory."""
+    families = text_string_to_metric_families(httpx.get(url, timeout=PATIENCE).text)
+    [family] = [family for family in families if family.name == "process_resident_memory_bytes"]
+    return [(sample.labels, sample.value) for sample in family.samples]
+
+
+PARTS = {"api-1": "api", "api-2": "api", "worker-1": "worker"}
 ANSWERED = 'bindery_request_duration_seconds_count{method="GET",route="/version",status="200"}'
 
 
@@ -47,10 +56,13 @@ def test_processes_are_counted_together(counted: Up) -> None:
     assert [value(metrics, ANSWERED) for _ in range(10)] == [40.0] * 10
     swept = 'bindery_swept_timestamp_seconds{service_name="default"}'
     wait_until(lambda: value(metrics, swept) > 0, "the worker has swept")
+    assert {labels["process"]: labels["part"] for labels, _ in memory(metrics)} == PARTS
     os.kill(counted.children()["api"], signal.SIGKILL)
     counted.line(r"starting it again")
     assert httpx.get(f"{url}/version", timeout=PATIENCE).status_code == 200
     wait_until(lambda: value(metrics, ANSWERED) == 41.0, "all are counted")
+    wait_until(lambda: len(memory(metrics)) == len(PARTS), "each process is shown once again")
+    assert all(bytes_held > 10e6 for _, bytes_held in memory(metrics))
     assert httpx.get(metrics.replace("/metrics", "/livez"), timeout=PATIENCE).status_code == 404
 
 
