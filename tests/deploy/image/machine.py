@@ -1,4 +1,4 @@
-"""A Debian of our own in a folder, in which buildah builds and podman runs: no engine, no daemon, nothing left behind.
+"""A Debian of our own in a folder, in which buildah builds, podman plays and Docker composes: nothing is left behind.
 
 `debootstrap` makes it, as root; it lies under `.containers/` and is made once. Its processes have their own mounts,
 process ids and, but while something is built, their own network: when the holder of these is ended, so are they all.
@@ -29,8 +29,11 @@ _PACKAGES = (
     "catatonit",
     "iproute2",
     "nftables",
-    "podman-compose",
+    "docker.io",
+    "docker-cli",
+    "docker-compose",
 )
+_ENVIRON = {"PATH": "/usr/sbin:/usr/bin", "HOME": "/root", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
 _NEEDED = ("debootstrap", "unshare", "nsenter", "pivot_root")
 _MAKE_SECONDS, _RUN_SECONDS, _START_SECONDS = 900, 600, 15
 
@@ -66,10 +69,9 @@ class Machine:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in it, `given` on its standard input; asserts that it succeeds, if told to `check`."""
         enter = ["nsenter", "--target", str(self._holder), "--mount", "--pid", "--net", "--root", "--wd"]
-        environ = {"PATH": "/usr/sbin:/usr/bin", "HOME": "/root", "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
         done = subprocess.run(
             [*enter, "--", *command],
-            env=environ,
+            env=_ENVIRON,
             input=given,
             capture_output=True,
             text=True,
@@ -79,6 +81,12 @@ class Machine:
         if check:
             assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
         return done
+
+    def start(self, *command: str, log: str) -> subprocess.Popen[bytes]:
+        """Start a command in it, which ends with it at the latest; what it prints goes to a file of its own."""
+        enter = ["nsenter", "--target", str(self._holder), "--mount", "--pid", "--net", "--root", "--wd"]
+        with (_MACHINE / log.lstrip("/")).open("wb") as said:
+            return subprocess.Popen([*enter, "--", *command], env=_ENVIRON, stdout=said, stderr=said)
 
 
 def make() -> None:
@@ -97,14 +105,17 @@ def make() -> None:
         _anew(_BASE)
         _step("debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, str(_BASE))
         _done(_BASE).touch()
-    if not _done(_MACHINE).exists():
+    packages = "\n".join(_PACKAGES)
+    if not _done(_MACHINE).exists() or _done(_MACHINE).read_text() != packages:
         _anew(_MACHINE)
         _step("cp", "--archive", str(_BASE), str(_MACHINE))
         _step("chroot", str(_MACHINE), "apt-get", "update", "--quiet=2")
+        # In here no package may start a service: it would be one of this machine's.
+        _executable(_MACHINE / "usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
         install = ("apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", *_PACKAGES)
         _step("env", "DEBIAN_FRONTEND=noninteractive", "chroot", str(_MACHINE), *install)
         _configure()
-        _done(_MACHINE).touch()
+        _done(_MACHINE).write_text(packages)
 
 
 @contextlib.contextmanager
@@ -146,6 +157,11 @@ def _configure() -> None:
         f"[containers]\ndefault_ulimits = [{ulimits}]\n"
         '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
     )
+
+
+def _executable(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 def _done(folder: Path) -> Path:
