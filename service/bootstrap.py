@@ -25,7 +25,6 @@ from service.store.registrations import Registrations
 from service.store.section import Section, StoreRefused
 from service.store.upstream_ledger import UpstreamLedger
 from service.usecases.adopting import Adopting
-from service.usecases.cold_reading import ColdReads
 from service.usecases.service import Directory, Service
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
@@ -101,21 +100,31 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
         queue=queue,
         notify_upstream=notify_upstream,
         chat_upstream=_chat_upstream(config.chat_upstream, section, store),
-        cold=_cold_reads(config, notify_upstream, adoptions, queue),
+        listings=_listings(config, section),
+        adopting=_adopting(config, notify_upstream, adoptions, queue),
     )
 
 
-def _cold_reads(
+def _listings(config: ServiceConfig, section: Section) -> Listings | None:
+    upstream = config.notify_upstream or config.chat_upstream
+    if upstream is None:
+        return None
+    # Where lookups are not to ask, what workers have asked for is not looked at.
+    listed_ms = max(1, int(1000 * upstream.listed_ttl))
+    return Listings(section, listed_ms=listed_ms, empty_ms=int(1000 * upstream.empty_ttl))
+
+
+def _adopting(
     config: ServiceConfig, upstream: NotifyUpstream | None, adoptions: Adoptions, queue: JobQueue
-) -> ColdReads | None:
-    if upstream is None or not upstream.config.listed_ttl:
+) -> Adopting | None:
+    if upstream is None:
         return None
 
     def wake(asked: bytes) -> None:
         if asked:
             queue.wake(lanes(config.sid, asked))
 
-    return ColdReads(upstream.listings, Adopting(upstream.bindings, adoptions, wake), is_well=upstream.is_well)
+    return Adopting(upstream.bindings, adoptions, wake)
 
 
 def _chat_upstream(config: Upstream | None, section: Section, store: Redis) -> ChatUpstream | None:
@@ -134,5 +143,4 @@ def _notify_upstream(
     longest_ms = int(1000 * config.longest_request)
     ledger = UpstreamLedger(section, longest_ms=longest_ms, events_max=settings.events_max)
     audits = Audits(section, longest_ms=longest_ms, events_max=settings.events_max, external=external)
-    listings = Listings(section, listed_ms=int(1000 * config.listed_ttl), empty_ms=int(1000 * config.empty_ttl))
-    return NotifyUpstream(config, bindings, ledger, audits, Turns(section, Walk.BINDINGS), listings)
+    return NotifyUpstream(config, bindings, ledger, audits, Turns(section, Walk.BINDINGS))

@@ -7,15 +7,17 @@ import time
 
 import structlog
 
-from service.backends.twilio import UpstreamError
+from service.backends.twilio import Attempt, UpstreamError
 from service.backends.twilio.pages import IDENTITIES
 from service.domain.errors import BinderyError
 from service.store.listings import CLAIM_MS
+from service.usecases.chat_reconciling import reconcile
 from service.usecases.service import Directory, Service
 
 EVERY_SECONDS = 1.0
 
 _LEASE_MS = 2 * CLAIM_MS
+_LEASE_SECONDS = _LEASE_MS / 1000
 _STEP_SECONDS = 5.0
 """After this the next Service has its turn."""
 
@@ -23,8 +25,8 @@ _log = structlog.get_logger(__name__)
 
 
 async def keep_listing(directory: Directory) -> None:
-    """List what is owed of every Service with a Notify upstream, until cancelled."""
-    services = [service for service in directory.services if service.cold is not None]
+    """List what is owed of every Service with an upstream, until cancelled."""
+    services = [service for service in directory.services if service.listings is not None]
     while services:
         await asyncio.sleep(EVERY_SECONDS)
         for service in services:
@@ -45,16 +47,25 @@ async def list_owed(service: Service) -> int:
     Raises:
         UpstreamError, StoreUnavailable, StoreFull, TooManyRequests: what was taken is due again after its lease.
     """
-    cold, upstream = service.cold, service.notify_upstream
-    if cold is None or upstream is None:
+    listings = service.listings
+    if listings is None:
         return 0
     count, end = 0, time.monotonic() + _STEP_SECONDS
-    while time.monotonic() < end and await upstream.is_well():
-        work = await cold.listings.take(IDENTITIES, _LEASE_MS)
+    while time.monotonic() < end and await _is_well(service):
+        work = await listings.take(IDENTITIES, _LEASE_MS)
         if work is None:
             break
-        empty = await cold.adopting.identities(work.identities, work.began)
-        asked = [cold.listings.of(identity) for identity in work.identities]
-        await cold.listings.done(work.began, asked, empty, token=work.token)
+        empty = [True] * len(work.identities)
+        if service.adopting is not None:
+            empty = await service.adopting.identities(work.identities, work.began)
+        if service.chat_upstream is not None:
+            await reconcile(service, service.chat_upstream, work.identities, Attempt(time.monotonic() + _LEASE_SECONDS))
+        asked = [listings.of(identity) for identity in work.identities]
+        await listings.done(work.began, asked, empty, token=work.token)
         count += len(asked)
     return count
+
+
+async def _is_well(service: Service) -> bool:
+    upstreams = [upstream for upstream in (service.notify_upstream, service.chat_upstream) if upstream is not None]
+    return all([await upstream.is_well() for upstream in upstreams])

@@ -53,12 +53,18 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 def judge(
-    listed: Sequence[Listed], noted: Sequence[Record], elsewhere: Collection[str], *, strict: bool
+    listed: Sequence[Listed],
+    noted: Sequence[Record],
+    elsewhere: Collection[str],
+    *,
+    strict: bool,
+    logged_out: int = 0,
 ) -> list[Judgement]:
     """A judgement on each listed binding of one identity, newest first.
 
     ``noted`` are the identity's Chat bindings here, those to be removed included (adopted ones, which no registration
-    stands for, say nothing); ``elsewhere`` the listed endpoints that another identity has registered.
+    stands for, say nothing); ``elsewhere`` the listed endpoints that another identity has registered. ``logged_out`` is
+    the second in which the identity was last logged out as a whole, 0 for none.
     """
     live = {record.address: record.type.value for record in noted if record.channels and record.link != NO_LINK}
     ended = {record.address for record in noted if not record.channels}
@@ -77,7 +83,7 @@ def judge(
             why = Why.DOUBLED_TYPE if (binding.endpoint, registered) in both else Why.REGISTERED
         elif binding.endpoint in elsewhere:
             why = Why.ELSEWHERE
-        elif binding.endpoint in ended:
+        elif binding.endpoint in ended or (logged_out and int(_age(binding)[0]) <= logged_out):
             why = Why.LOGGED_OUT
         else:
             why = Why.STRANGE if strict else Why.UNKNOWN

@@ -210,7 +210,7 @@ class Registrations:
             case Target.ADDRESS:
                 keys = [prints.address(name) for name in named]
         # What an upstream holds of it, unknown to us, is found by a walk through everything there.
-        at_upstream = self._external & Channel.NOTIFY and target in (Target.IDENTITY, Target.ADDRESS)
+        at_upstream = self._external and target in (Target.IDENTITY, Target.ADDRESS)
         own = keys[0] if target is Target.SESSION else prints.session(owner, session) if session else NO_SESSION
         ended, wake = await self._section.run(
             "logout",

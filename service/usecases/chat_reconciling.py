@@ -39,10 +39,33 @@ async def judge_listed(
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
     elsewhere = await _elsewhere(service, listed)
+    logouts = await service.reading.chat_logouts([service.fingerprints.owner(identity) for identity, _ in noted])
+    strict = upstream.config.strict
     return [
-        judge(listed[identity], records, elsewhere[identity], strict=upstream.config.strict)
-        for identity, records in noted
+        judge(listed[identity], records, elsewhere[identity], strict=strict, logged_out=logged_out)
+        for (identity, records), logged_out in zip(noted, logouts, strict=True)
     ]
+
+
+async def reconcile(service: Service, upstream: ChatUpstream, identities: Sequence[str], attempt: Attempt) -> int:
+    """List identities and delete what must not stay; answers how many bindings that were.
+
+    What is noted here is read last: what was registered meanwhile stays.
+
+    Raises:
+        UpstreamError: not all of it was done.
+        StoreUnavailable, TooManyRequests: the store could not be asked.
+    """
+    listed: dict[str, list[Listed]] = {identity: [] for identity in identities}
+    for binding in await upstream.bindings.of(identities, attempt):
+        if binding.identity in listed:
+            listed[binding.identity].append(listed_of(binding))
+    found = await service.reading.chat_bindings_of([service.fingerprints.owner(identity) for identity in listed])
+    noted = [(identity, records or []) for identity, records in zip(listed, found, strict=True)]
+    count = 0
+    for judgements in await judge_listed(service, upstream, noted, listed):
+        count += await delete_unwanted(upstream, judgements, attempt)
+    return count
 
 
 def listed_of(binding: ChatBinding) -> Listed:

@@ -39,8 +39,8 @@ class ColdReads:
     """Those of one Service in one process."""
 
     def __init__(self, listings: Listings, adopting: Adopting, *, is_well: Callable[[], Awaitable[bool]]) -> None:
-        self.listings = listings
-        self.adopting = adopting
+        self._listings = listings
+        self._adopting = adopting
         self._is_well = is_well
         self._flights: dict[bytes, _Flight] = {}
 
@@ -50,7 +50,7 @@ class ColdReads:
         Raises:
             StoreUnavailable, TooManyRequests
         """
-        await self._asked([self.listings.of(identity) for identity in dict.fromkeys(identities)])
+        await self._asked([self._listings.of(identity) for identity in dict.fromkeys(identities)])
 
     async def find(self, sid: BindingSid) -> None:
         """Return when it is known here whether the upstream has a binding of this SID.
@@ -61,13 +61,6 @@ class ColdReads:
         """
         if not await self._asked([Asked.sid(sid)]):
             raise UpstreamSilent("The upstream does not answer")
-
-    async def ended(self, identity: str) -> None:
-        """A logout may concern what was never listed: workers will. Raises nothing; the audit finds it as well."""
-        try:
-            await self.listings.owe([self.listings.of(identity)], failed=False)
-        except BinderyError as error:
-            _log.info("list_not_owed", error=type(error).__name__)
 
     async def _asked(self, wanted: Sequence[Asked]) -> bool:
         """Answers whether all is known."""
@@ -106,7 +99,7 @@ class ColdReads:
     async def _claimed(self, asked: Sequence[Asked]) -> list[tuple[Asked, Standing]]:
         """Asks for what nobody asks for; answers how it stands with each."""
         try:
-            began, standings = await self.listings.claim(asked)
+            began, standings = await self._listings.claim(asked)
         except StoreFull:
             # It can still be read.
             return [(one, Standing.OWED) for one in asked]
@@ -146,18 +139,18 @@ class ColdReads:
 
     async def _owe(self, asked: Sequence[Asked]) -> None:
         try:
-            await self.listings.owe(asked, failed=True)
+            await self._listings.owe(asked, failed=True)
         except BinderyError as error:
             # The claim runs out by itself.
             _log.info("cold_read_not_owed", error=type(error).__name__)
 
     async def _list(self, asked: Sequence[Asked], began: int) -> None:
-        empty = await self.adopting.identities([one.identity for one in asked], began)
-        await self.listings.done(began, asked, empty)
+        empty = await self._adopting.identities([one.identity for one in asked], began)
+        await self._listings.done(began, asked, empty)
 
     async def _fetch(self, asked: Asked, began: int) -> None:
-        nothing = not await self.adopting.sid(BindingSid.of(asked.name[1:]), began)
-        await self.listings.done(began, [asked], [nothing])
+        nothing = not await self._adopting.sid(BindingSid.of(asked.name[1:]), began)
+        await self._listings.done(began, [asked], [nothing])
 
     async def aclose(self) -> None:
         """Ask no more; claims run out by themselves."""

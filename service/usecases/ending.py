@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import structlog
+
 from service.domain.addresses import spellings
+from service.domain.errors import BinderyError
 from service.domain.events import Reason
 from service.domain.record import Channel
 from service.domain.sids import RegistrationId
+from service.store.listings import Listings
 from service.store.registrations import Target
 from service.usecases.service import Service
 
 BOTH = Channel.NOTIFY | Channel.CHAT
+
+_log = structlog.get_logger(__name__)
 
 
 async def log_out_device(
@@ -48,10 +54,17 @@ async def log_out(
         identity, target, named, channels=channels, include_messaging=include_messaging
     )
     service.wake(wake, traceparent)
-    if service.cold is not None and target in (Target.IDENTITY, Target.ADDRESS):
-        # What was never registered here is to go as well: it is found under the fence.
-        await service.cold.ended(identity)
+    if service.listings is not None and target in (Target.IDENTITY, Target.ADDRESS):
+        await _list_anew(service.listings, identity)
     return ended
+
+
+async def _list_anew(listings: Listings, identity: str) -> None:
+    """What was never registered here is to go as well. It is found under the fence, at the latest by the audit."""
+    try:
+        await listings.owe([listings.of(identity)], failed=False)
+    except BinderyError as error:
+        _log.info("list_not_owed", error=type(error).__name__)
 
 
 async def turn_off(service: Service, id_text: str, owner: bytes | None = None, traceparent: str | None = None) -> None:

@@ -11,9 +11,11 @@ from service.domain.services import ServiceConfig
 from service.queue import JobQueue
 from service.store.adoptions import Adoptions
 from service.store.ledger import Ledgers, lanes
+from service.store.listings import Listings
 from service.store.reading import Reading
 from service.store.registrations import Registrations
 from service.store.section import Section
+from service.usecases.adopting import Adopting
 from service.usecases.cold_reading import ColdReads
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
@@ -34,7 +36,8 @@ class Service:
         queue: JobQueue,
         notify_upstream: NotifyUpstream | None = None,
         chat_upstream: ChatUpstream | None = None,
-        cold: ColdReads | None = None,
+        listings: Listings | None = None,
+        adopting: Adopting | None = None,
     ) -> None:
         self.config = config
         self.sid = config.sid
@@ -53,8 +56,12 @@ class Service:
         """Where Notify bindings live in place of ``notify``."""
         self.chat_upstream = chat_upstream
         """Where Chat bindings live in place of ``chat``."""
-        self.cold = cold
-        """How Notify bindings are found that were never registered here; None without an upstream that has any."""
+        self.listings = listings
+        """What its upstreams have been, and are to be, asked for; None without one."""
+        self.adopting = adopting
+        """How Notify bindings are adopted that were never registered here; None without an upstream that has any."""
+        self.cold = _cold(listings, adopting, notify_upstream)
+        """How they are found when somebody asks; None if lookups are not to."""
 
     async def aclose(self) -> None:
         """End what it does by itself, and the connections to its upstreams."""
@@ -78,6 +85,12 @@ class Service:
         """Pass on what a transaction asked to be woken."""
         if wake:
             self._queue.wake(lanes(self.sid, wake), traceparent)
+
+
+def _cold(listings: Listings | None, adopting: Adopting | None, upstream: NotifyUpstream | None) -> ColdReads | None:
+    if listings is None or adopting is None or upstream is None or not upstream.config.listed_ttl:
+        return None
+    return ColdReads(listings, adopting, is_well=upstream.is_well)
 
 
 class Directory:

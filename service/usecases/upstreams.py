@@ -14,7 +14,6 @@ from service.domain.jobs import Lane
 from service.domain.services import Upstream
 from service.redis import RedisError
 from service.store.audits import Audits, Turns
-from service.store.listings import Listings
 from service.store.upstream_ledger import UpstreamLedger
 
 AT_ONCE: Final = 32
@@ -95,14 +94,12 @@ class NotifyUpstream(_AtUpstream):
         ledger: UpstreamLedger,
         audits: Audits,
         walk: Turns,
-        listings: Listings,
     ) -> None:
         super().__init__(config, bindings.account)
         self.bindings = bindings
         self.ledger = ledger
         self.audits = audits
         self.walk = walk
-        self.listings = listings
 
 
 class ChatUpstream(_AtUpstream):

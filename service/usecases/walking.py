@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
-from service.backends.twilio import Attempt, ChatBinding, Refused
-from service.domain.judging import Listed
+from service.backends.twilio import Attempt, Refused
 from service.store.adoptions import Outcome, Source
 from service.store.audits import Turns
 from service.usecases.adopting import notify_found
 from service.usecases.auditing import TURN_MS, WALK_MS
-from service.usecases.chat_reconciling import delete_unwanted, judge_listed, listed_of
+from service.usecases.chat_reconciling import reconcile
 from service.usecases.service import Service
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
@@ -57,7 +55,9 @@ async def chat_walk_step(service: Service, upstream: ChatUpstream) -> int | None
     except Refused:
         await _lost(upstream.walk, position)
         raise
-    deleted = await _judge(service, upstream, page.bindings, attempt)
+    # Listed anew: doubles may be on other pages.
+    identities = list(dict.fromkeys(binding.identity for binding in page.bindings))
+    deleted = await reconcile(service, upstream, identities, attempt) if identities else 0
     await _go_on(upstream.walk, page.next)
     return deleted
 
@@ -73,21 +73,3 @@ async def _go_on(walk: Turns, at: str | None) -> None:
 async def _lost(walk: Turns, position: bytes) -> None:
     """The way on may lead nowhere any more: begin again."""
     await walk.rest(b"", TURN_MS if position else WALK_MS)
-
-
-async def _judge(service: Service, upstream: ChatUpstream, bindings: Sequence[ChatBinding], attempt: Attempt) -> int:
-    identities = list(dict.fromkeys(binding.identity for binding in bindings))
-    if not identities:
-        return 0
-    # Doubles may be on other pages. And what is noted here is read last: what was registered meanwhile stays.
-    listed: dict[str, list[Listed]] = {identity: [] for identity in identities}
-    for binding in await upstream.bindings.of(identities, attempt):
-        if binding.identity in listed:
-            listed[binding.identity].append(listed_of(binding))
-    owners = [service.fingerprints.owner(identity) for identity in identities]
-    found = await service.reading.chat_bindings_of(owners)
-    noted = [(identity, records or []) for identity, records in zip(identities, found, strict=True)]
-    count = 0
-    for judgements in await judge_listed(service, upstream, noted, listed):
-        count += await delete_unwanted(upstream, judgements, attempt)
-    return count

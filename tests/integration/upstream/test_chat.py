@@ -27,6 +27,7 @@ from tests.integration.upstream.pair import Pair, environment
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import eventually
+from workers.listing import list_owed
 
 pytestmark = pytest.mark.usefixtures("quick_backoff")
 
@@ -207,6 +208,19 @@ async def test_a_list_of_everything_is_the_upstreams_without_what_was_lost(chat:
     assert (none.items, none.next) == ([], None)
     with pytest.raises(BadPageToken):
         await chat_bindings.page(chat.service, Filter(), Position(b"f" * 12), 50)
+
+
+async def test_a_logout_of_the_identity_reaches_what_was_never_registered(chat: Pair, there: There) -> None:
+    """It is shown no more, at once, and workers delete it; nobody else's goes with it."""
+    sids = await there.connect("alice", "e-pc", "e-tablet")
+    await there.connect("bob", "e-watch")
+    await log_out(chat.service, "alice")
+    for identities in (("alice",), ()):
+        page = await chat_bindings.page(chat.service, Filter(identities=identities), Position(), 50)
+        assert "alice" not in {binding.identity for binding in page.items}
+    assert await chat_bindings.fetch(chat.service, sids[0]) is None
+    assert await list_owed(chat.service) == 1
+    assert await there.endpoints() == {("bob", "e-watch")}
 
 
 async def test_a_users_list_reads_through(chat: Pair, there: There) -> None:

@@ -69,6 +69,18 @@ def test_of_duplicates_the_newest_stays() -> None:
     assert whys(listed, [noted("phone")], set()) == {"1": Why.DUPLICATE, "2": Why.REGISTERED, "3": Why.DUPLICATE}
 
 
+def test_a_logout_of_the_identity_ends_what_was_made_before_it() -> None:
+    """Registered here or not, but for what has been registered since; a binding without a time counts as older."""
+    listed = [there("1", "old"), there("2", "young", day=3), there("3", "phone")]
+    day = int(BEGIN.replace(day=2).timestamp())
+    judged = judge([*listed, Listed(sid="4", endpoint="e", binding_type="fcm")], [noted("phone")], set(), strict=False)
+    assert all(j.kept for j in judged)
+    judged = judge(listed, [noted("phone")], set(), strict=False, logged_out=day)
+    assert {j.binding.sid: j.why for j in judged} == {"1": Why.LOGGED_OUT, "2": Why.UNKNOWN, "3": Why.REGISTERED}
+    [timeless] = judge([Listed(sid="4", endpoint="e", binding_type="fcm")], [], set(), strict=False, logged_out=day)
+    assert timeless.why is Why.LOGGED_OUT
+
+
 def test_what_was_adopted_says_nothing() -> None:
     """No app has registered it here: it is as unknown as it was."""
     adopted = noted("pc", link=bytes(12))

@@ -1,0 +1,15 @@
+#!lua flags=no-writes,allow-oom
+-- When identities were last logged out of Chat as a whole, as far as that is remembered: for each owner asked for, in order,
+-- the second, or 0.
+--@include record
+--@include unit
+--@include fences
+
+local keys, answer = {}, {}
+for n, owner in ipairs(ARGV) do keys[n] = fence_key('i', owner, '') end
+for n, fence in ipairs(redis.call('MGET', unpack(keys))) do
+  local _, chat = 0, 0
+  if fence then _, chat = struct.unpack(FENCE, fence) end
+  answer[n] = chat
+end
+return answer
