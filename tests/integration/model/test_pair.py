@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 from unittest import mock
@@ -12,12 +13,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
+from service.backends.twilio import NotifyBinding, UpstreamError
 from service.bootstrap import runtime
 from service.domain.addresses import BindingType
 from service.domain.jobs import LANES, Lane, Ledger
 from service.domain.sids import BindingSid
 from service.settings import load
+from service.store.adoptions import Source
 from service.store.registrations import Registrations
+from service.usecases.adopting import notify_found
 from service.usecases.service import Service
 from service.usecases.upstreams import NotifyUpstream
 from tests.e2e.compatible.api_process import api_process
@@ -95,6 +99,7 @@ class PairMachine(Machine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.listed: tuple[int, list[NotifyBinding]] | None = None
         self.store_there.call("FLUSHALL")
         self.patch = mock.patch("service.usecases.applying.backoff_ms", return_value=10)
         self.patch.start()
@@ -170,6 +175,25 @@ class PairMachine(Machine):
         # What was scripted for a request that did not come is not to be late later.
         self.proxy.calm()
         self.do(self.pair.time_passes())
+
+    @rule(identity=identities)
+    def list_there(self, identity: str) -> None:
+        """Somebody asks what the upstream has of an identity."""
+        self.do(self._list(identity))
+
+    async def _list(self, identity: str) -> None:
+        began = await self.pair.service.adoptions.begin()
+        with contextlib.suppress(UpstreamError):
+            self.listed = began, await self.pair.upstream.bindings.of([identity])
+
+    @rule(source=st.sampled_from([Source.COLD, Source.AUDIT]))
+    def adopt(self, source: Source) -> None:
+        """What was listed last is adopted, whatever has happened since: nobody gets back what he has lost."""
+        if self.listed is None:
+            return
+        began, bindings = self.listed
+        found = [found for binding in bindings if (found := notify_found(binding))]
+        self.do(self.pair.service.adoptions.adopt(source, found, began=began))
 
     async def _converge(self) -> None:
         self.proxy.calm()
