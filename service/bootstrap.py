@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import msgspec
 
@@ -19,12 +20,13 @@ from service.redis import Redis, connect
 from service.settings import ServiceConfig, Settings
 from service.store.adoptions import Adoptions
 from service.store.audits import Audits, Turns, Walk
-from service.store.ledger import Ledgers, lanes
+from service.store.ledger import Ledgers
 from service.store.listings import Listings
 from service.store.registrations import Registrations
 from service.store.section import Section, StoreRefused
 from service.store.upstream_ledger import UpstreamLedger
-from service.usecases.adopting import Adopting
+from service.usecases.adopting import adopt_identities, adopt_sid
+from service.usecases.cold_reading import ColdReads
 from service.usecases.service import Directory, Service
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
@@ -79,9 +81,7 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
     if config.chat_upstream:
         external |= Channel.CHAT
     longest_ms = int(1000 * config.notify_upstream.longest_request) if config.notify_upstream else 0
-    adoptions = Adoptions(section, longest_ms=longest_ms, events_max=settings.events_max, external=external)
-    notify_upstream = _notify_upstream(settings, config.notify_upstream, section, store, external)
-    return Service(
+    service = Service(
         config,
         section,
         registrations=Registrations(
@@ -94,15 +94,16 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
             external=external,
         ),
         ledgers=Ledgers(section, events_max=settings.events_max, external=external),
-        adoptions=adoptions,
+        adoptions=Adoptions(section, longest_ms=longest_ms, events_max=settings.events_max, external=external),
         notify=EmbeddedNotify(),
         chat=EmbeddedChat(),
         queue=queue,
-        notify_upstream=notify_upstream,
+        notify_upstream=_notify_upstream(settings, config.notify_upstream, section, store, external),
         chat_upstream=_chat_upstream(config.chat_upstream, section, store),
         listings=_listings(config, section),
-        adopting=_adopting(config, notify_upstream, adoptions, queue),
     )
+    service.cold = _cold_reads(service)
+    return service
 
 
 def _listings(config: ServiceConfig, section: Section) -> Listings | None:
@@ -114,17 +115,16 @@ def _listings(config: ServiceConfig, section: Section) -> Listings | None:
     return Listings(section, listed_ms=listed_ms, empty_ms=int(1000 * upstream.empty_ttl))
 
 
-def _adopting(
-    config: ServiceConfig, upstream: NotifyUpstream | None, adoptions: Adoptions, queue: JobQueue
-) -> Adopting | None:
-    if upstream is None:
+def _cold_reads(service: Service) -> ColdReads | None:
+    upstream, listings = service.notify_upstream, service.listings
+    if upstream is None or listings is None or not upstream.config.listed_ttl:
         return None
-
-    def wake(asked: bytes) -> None:
-        if asked:
-            queue.wake(lanes(config.sid, asked))
-
-    return Adopting(upstream.bindings, adoptions, wake)
+    return ColdReads(
+        listings,
+        list_=partial(adopt_identities, service, upstream),
+        fetch=partial(adopt_sid, service, upstream),
+        is_well=upstream.is_well,
+    )
 
 
 def _chat_upstream(config: Upstream | None, section: Section, store: Redis) -> ChatUpstream | None:

@@ -11,6 +11,7 @@ from service.backends.twilio import Attempt, UpstreamError
 from service.backends.twilio.pages import IDENTITIES
 from service.domain.errors import BinderyError
 from service.store.listings import CLAIM_MS
+from service.usecases.adopting import adopt_identities
 from service.usecases.chat_reconciling import reconcile
 from service.usecases.service import Directory, Service
 
@@ -56,8 +57,8 @@ async def list_owed(service: Service) -> int:
         if work is None:
             break
         empty = [True] * len(work.identities)
-        if service.adopting is not None:
-            empty = await service.adopting.identities(work.identities, work.began)
+        if service.notify_upstream is not None:
+            empty = await adopt_identities(service, service.notify_upstream, work.identities, work.began)
         if service.chat_upstream is not None:
             await reconcile(service, service.chat_upstream, work.identities, Attempt(time.monotonic() + _LEASE_SECONDS))
         asked = [listings.of(identity) for identity in work.identities]

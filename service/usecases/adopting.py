@@ -3,59 +3,74 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from service.backends.twilio import Attempt, ChatBinding, NotifyBinding, NotifyBindings, Refused
+from service.backends.twilio import Attempt, ChatBinding, NotifyBinding, Refused
 from service.domain.addresses import BindingType, canonical
 from service.domain.errors import UpstreamSilent
 from service.domain.record import Attributes, Channel
 from service.domain.sids import BindingSid
-from service.store.adoptions import Adoptions, Found, Outcome, Source
+from service.store.adoptions import Found, Outcome, Source
 from service.store.listings import CLAIM_MS
+from service.usecases.applying import by_address
+from service.usecases.auditing import compare, is_settled
+from service.usecases.service import Service
+from service.usecases.upstreams import NotifyUpstream
+
+YOUNG_MS = 60_000
+"""What has come there so lately a list need not show yet: that it does not, proves nothing."""
 
 
-class Adopting:
-    """Of one Service: asks its Notify upstream, and adopts what it answers.
+async def adopt_identities(
+    service: Service, upstream: NotifyUpstream, identities: Sequence[str], began: int
+) -> list[bool]:
+    """List identities: what is not known is adopted, and what is known but has gone there is acted on as in an audit.
 
-    ``began`` is when the answer was decided to be asked for, in milliseconds of the store's time. Both methods raise
-    UpstreamError, and UpstreamSilent if it took too long; StoreUnavailable, StoreFull and TooManyRequests.
+    ``began`` is when this was decided, in milliseconds of the store's time. Answers for each identity whether the
+    upstream has nothing of it.
+
+    Raises:
+        UpstreamError: it could not be asked.
+        UpstreamSilent: it has taken too long.
+        StoreUnavailable, StoreFull, TooManyRequests
     """
+    owners = [service.fingerprints.owner(identity) for identity in identities]
+    known = await service.reading.registrations_of(owners)
+    old = began - YOUNG_MS
+    settled = [r for pairs in known for r, _ in pairs or () if is_settled(r) and 1000 * r.updated < old]
+    attempt = Attempt(time.monotonic() + CLAIM_MS / 1000)
+    try:
+        bindings = await upstream.bindings.of(identities, attempt)
+    except Refused:
+        if len(identities) == 1:
+            return [True]
+        # One that the upstream takes for no identity must not hold up the others.
+        return [
+            nothing
+            for identity in identities
+            for nothing in await adopt_identities(service, upstream, [identity], began)
+        ]
+    await _adopt(service, bindings, began)
+    await compare(service, upstream, settled, by_address(service, bindings), attempt)
+    having = {binding.identity for binding in bindings}
+    return [identity not in having for identity in identities]
 
-    def __init__(self, bindings: NotifyBindings, adoptions: Adoptions, wake: Callable[[bytes], None]) -> None:
-        self._bindings = bindings
-        self._adoptions = adoptions
-        self._wake = wake
 
-    async def identities(self, identities: Sequence[str], began: int) -> list[bool]:
-        """List identities; answers for each whether the upstream has nothing of it."""
-        try:
-            bindings = await self._bindings.of(identities, self._attempt())
-        except Refused:
-            if len(identities) == 1:
-                return [True]
-            # One that the upstream takes for no identity must not hold up the others.
-            return [nothing for identity in identities for nothing in await self.identities([identity], began)]
-        await self._adopt(bindings, began)
-        having = {binding.identity for binding in bindings}
-        return [identity not in having for identity in identities]
+async def adopt_sid(service: Service, upstream: NotifyUpstream, sid: BindingSid, began: int) -> bool:
+    """Fetch a SID; answers whether there is such a binding. Raises as ``adopt_identities``."""
+    binding = await upstream.bindings.fetch(str(sid), Attempt(time.monotonic() + CLAIM_MS / 1000))
+    if binding is not None:
+        await _adopt(service, [binding], began)
+    return binding is not None
 
-    async def sid(self, sid: BindingSid, began: int) -> bool:
-        """Fetch a SID; answers whether there is such a binding."""
-        binding = await self._bindings.fetch(str(sid), self._attempt())
-        if binding is not None:
-            await self._adopt([binding], began)
-        return binding is not None
 
-    async def _adopt(self, bindings: Sequence[NotifyBinding], began: int) -> None:
-        found = [found for binding in bindings if (found := notify_found(binding))]
-        adopted = await self._adoptions.adopt(Source.COLD, found, began=began)
-        self._wake(adopted.wake)
-        if Outcome.STALE in adopted.outcomes:
-            raise UpstreamSilent("The upstream has not answered in time")
-
-    def _attempt(self) -> Attempt:
-        return Attempt(time.monotonic() + CLAIM_MS / 1000)
+async def _adopt(service: Service, bindings: Sequence[NotifyBinding], began: int) -> None:
+    found = [found for binding in bindings if (found := notify_found(binding))]
+    adopted = await service.adoptions.adopt(Source.COLD, found, began=began)
+    service.wake(adopted.wake)
+    if Outcome.STALE in adopted.outcomes:
+        raise UpstreamSilent("The upstream has not answered in time")
 
 
 def notify_found(binding: NotifyBinding) -> Found | None:

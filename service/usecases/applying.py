@@ -42,8 +42,13 @@ async def listing(service: Service, upstream: NotifyUpstream, records: Sequence[
         UpstreamError: it could not be asked.
     """
     wanted = list(dict.fromkeys(identity for record in records for identity in identities(record)))
+    return by_address(service, await upstream.bindings.of(wanted, Attempt(deadline)))
+
+
+def by_address(service: Service, bindings: Sequence[NotifyBinding]) -> Listed:
+    """Bindings by the fingerprints of their addresses."""
     found: Listed = {}
-    for binding in await upstream.bindings.of(wanted, Attempt(deadline)):
+    for binding in bindings:
         held = held_of(binding)
         if held is not None:
             found.setdefault(service.fingerprints.address(canonical(held.kind, binding.address)), []).append(held)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from service.backends.twilio import Attempt
 from service.domain.record import Channel, Record, State
 from service.domain.upstream import Agreed, decide
 from service.store.audits import Finding
-from service.usecases.applying import listing
+from service.usecases.applying import Listed, listing
 from service.usecases.service import Service
 from service.usecases.upstreams import NotifyUpstream
 
@@ -33,22 +34,32 @@ async def audit_step(service: Service, upstream: NotifyUpstream) -> int | None:
     if position is None:
         return None
     records, position = await service.reading.scan(chat=False, position=position, backwards=False, records=_RECORDS)
-    count = await _compare(service, upstream, [record for record in records if _is_settled(record)])
+    settled, count = [record for record in records if is_settled(record)], 0
+    if settled:
+        deadline = time.monotonic() + _SECONDS
+        there = await listing(service, upstream, settled, deadline)
+        count = await compare(service, upstream, settled, there, Attempt(deadline))
     await upstream.audits.rest(position, TURN_MS if position else WALK_MS)
     return count
 
 
-def _is_settled(record: Record) -> bool:
+def is_settled(record: Record) -> bool:
+    """Whether the upstream is known to hold what is desired of it."""
     return bool(record.channels & Channel.NOTIFY and record.notify == State.APPLIED and not record.doubt)
 
 
-async def _compare(service: Service, upstream: NotifyUpstream, records: list[Record]) -> int:
-    if not records:
-        return 0
-    deadline = time.monotonic() + _SECONDS
-    there = await listing(service, upstream, records, deadline)
+async def compare(
+    service: Service, upstream: NotifyUpstream, settled: Sequence[Record], there: Listed, attempt: Attempt
+) -> int:
+    """Act on what is not as it is known of registrations that were settled before ``there`` was listed.
+
+    Answers how many that were.
+
+    Raises:
+        UpstreamError, StoreUnavailable, StoreFull, TooManyRequests
+    """
     findings = []
-    for record in records:
+    for record in settled:
         sid = next((trace.sid for trace in record.traces if trace.sid), None)
         held = there.get(record.fingerprint, [])
         if sid is None:
@@ -60,7 +71,7 @@ async def _compare(service: Service, upstream: NotifyUpstream, records: list[Rec
                 findings.append(Finding(record, dead=False))
         elif upstream.config.vanished == "recreate":
             findings.append(Finding(record, dead=False))
-        elif await upstream.bindings.fetch(str(sid), Attempt(deadline)) is None:
+        elif await upstream.bindings.fetch(str(sid), attempt) is None:
             # Asked twice, in two ways: on this word a device loses its registration.
             findings.append(Finding(record, dead=True))
     if not findings:

@@ -18,7 +18,6 @@ from service.backends.twilio.pages import IDENTITIES
 from service.domain.errors import BinderyError, StoreFull, UpstreamSilent
 from service.domain.sids import BindingSid
 from service.store.listings import CLAIM_MS, Asked, Listings, Standing
-from service.usecases.adopting import Adopting
 
 PATIENCE: Final = 1.0
 """Seconds that a caller waits for an upstream's list at most."""
@@ -36,11 +35,23 @@ class _Flight(NamedTuple):
 
 
 class ColdReads:
-    """Those of one Service in one process."""
+    """Those of one Service in one process.
 
-    def __init__(self, listings: Listings, adopting: Adopting, *, is_well: Callable[[], Awaitable[bool]]) -> None:
+    ``list_`` and ``fetch`` ask and adopt: identities, answering for each whether there is nothing, and a SID, answering
+    whether there is such a binding.
+    """
+
+    def __init__(
+        self,
+        listings: Listings,
+        *,
+        list_: Callable[[Sequence[str], int], Awaitable[list[bool]]],
+        fetch: Callable[[BindingSid, int], Awaitable[bool]],
+        is_well: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._listings = listings
-        self._adopting = adopting
+        self._adopt_identities = list_
+        self._adopt_sid = fetch
         self._is_well = is_well
         self._flights: dict[bytes, _Flight] = {}
 
@@ -145,11 +156,11 @@ class ColdReads:
             _log.info("cold_read_not_owed", error=type(error).__name__)
 
     async def _list(self, asked: Sequence[Asked], began: int) -> None:
-        empty = await self._adopting.identities([one.identity for one in asked], began)
+        empty = await self._adopt_identities([one.identity for one in asked], began)
         await self._listings.done(began, asked, empty)
 
     async def _fetch(self, asked: Asked, began: int) -> None:
-        nothing = not await self._adopting.sid(BindingSid.of(asked.name[1:]), began)
+        nothing = not await self._adopt_sid(BindingSid.of(asked.name[1:]), began)
         await self._listings.done(began, [asked], [nothing])
 
     async def aclose(self) -> None:

@@ -15,7 +15,6 @@ from service.store.listings import Listings
 from service.store.reading import Reading
 from service.store.registrations import Registrations
 from service.store.section import Section
-from service.usecases.adopting import Adopting
 from service.usecases.cold_reading import ColdReads
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
@@ -37,7 +36,6 @@ class Service:
         notify_upstream: NotifyUpstream | None = None,
         chat_upstream: ChatUpstream | None = None,
         listings: Listings | None = None,
-        adopting: Adopting | None = None,
     ) -> None:
         self.config = config
         self.sid = config.sid
@@ -58,10 +56,8 @@ class Service:
         """Where Chat bindings live in place of ``chat``."""
         self.listings = listings
         """What its upstreams have been, and are to be, asked for; None without one."""
-        self.adopting = adopting
-        """How Notify bindings are adopted that were never registered here; None without an upstream that has any."""
-        self.cold = _cold(listings, adopting, notify_upstream)
-        """How they are found when somebody asks; None if lookups are not to."""
+        self.cold: ColdReads | None = None
+        """How Notify bindings are found that were never registered here; None if lookups are not to look for them."""
 
     async def aclose(self) -> None:
         """End what it does by itself, and the connections to its upstreams."""
@@ -85,12 +81,6 @@ class Service:
         """Pass on what a transaction asked to be woken."""
         if wake:
             self._queue.wake(lanes(self.sid, wake), traceparent)
-
-
-def _cold(listings: Listings | None, adopting: Adopting | None, upstream: NotifyUpstream | None) -> ColdReads | None:
-    if listings is None or adopting is None or upstream is None or not upstream.config.listed_ttl:
-        return None
-    return ColdReads(listings, adopting, is_well=upstream.is_well)
 
 
 class Directory:

@@ -13,7 +13,7 @@ from service.bootstrap import runtime
 from service.domain.errors import UpstreamSilent
 from service.domain.sids import BindingSid
 from service.settings import load
-from service.usecases import cold_reading, notify_bindings
+from service.usecases import adopting, cold_reading, notify_bindings
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
 from service.usecases.notify_bindings import Filter
@@ -120,6 +120,51 @@ async def test_nobody_waits_for_long(pair: Pair, monkeypatch: pytest.MonkeyPatch
 
     await eventually(shown)
     assert lists(pair) == 1
+
+
+@pytest.fixture
+def time_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is too young for a list to show it."""
+    monkeypatch.setattr(adopting, "YOUNG_MS", -2_000)
+
+
+@pytest.mark.usefixtures("time_has_passed")
+async def test_what_has_gone_there_is_gone_here_with_the_next_list(pair: Pair) -> None:
+    """Registered here or adopted: asked for by its SID as well, it is taken for dead as an audit would."""
+    first = await pair.create_there("alice", OTHER)
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.converge()
+    assert await addresses(pair) == {TOKEN, OTHER}
+    [second] = [binding["sid"] for binding in await pair.bindings() if binding["address"] == TOKEN]
+    await pair.delete_there(first)
+    await pair.delete_there(second)
+    await forget(pair)
+    assert await addresses(pair) == set()
+    assert await pair.depth() == 0
+
+
+async def test_what_has_just_come_there_may_be_missing_from_a_list(pair: Pair) -> None:
+    """A registration is not taken for dead on the word of a list that lags behind."""
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.converge()
+    [binding] = await pair.bindings()
+    await pair.delete_there(binding["sid"])
+    assert await addresses(pair) == {TOKEN}
+
+
+@pytest.mark.usefixtures("time_has_passed")
+async def test_a_takeover_past_us_counts_once_the_former_owners_binding_is_seen_to_be_gone(pair: Pair) -> None:
+    """Whoever is listed first: in the end the new owner has it, and his binding there is left alone."""
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.converge()
+    await pair.create_there("bob", TOKEN)
+    assert await addresses(pair, "bob") == set()
+    assert await addresses(pair, "alice") == set()
+    await forget(pair)
+    assert await addresses(pair, "bob") == {TOKEN}
+    await pair.converge()
+    assert await pair.owners() == {TOKEN: "bob"}
+    assert pair.posts() == 1
 
 
 async def test_what_fails_is_left_to_the_workers(pair: Pair) -> None:

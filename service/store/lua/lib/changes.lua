@@ -179,7 +179,7 @@ local function take_out(id, r, channels, at_once, reason, by, inherited)
     r.past, r.notify, r.full = '', PENDING, nil
     -- An upstream that was never told of it has nothing to forget.
     local untold = has(external, NOTIFY) and not r.traces and not r.doubt and not leased('n', id)
-      and depart(id, UNSEEN_MS)
+      and (reason == 'vanished' or depart(id, UNSEEN_MS))
     if untold or has(at_once, NOTIFY) then
       r.notify = NONE
       tell('ended', NOTIFY, id, r)
