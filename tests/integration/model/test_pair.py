@@ -195,6 +195,19 @@ class PairMachine(Machine):
         found = [found for binding in bindings if (found := notify_found(binding))]
         self.do(self.pair.service.adoptions.adopt(source, found, began=began))
 
+    @rule(address=addresses, first=identities, then=identities)
+    def adopt_old_news(self, address: str, first: str, then: str) -> None:
+        """What was listed is adopted after another has taken its address and left again, all applied."""
+        lane = self.pair.lane(address)
+        self.create(first, address, BindingType.FCM, ("listed",))
+        self.do(self.pair.drain(lane))
+        self.list_there(first)
+        self.create(then, address, BindingType.FCM, ())
+        self.do(self.pair.drain(lane))
+        self.logout(then, None, None, address)
+        self.do(self.pair.drain(lane))
+        self.adopt(Source.COLD)
+
     async def _converge(self) -> None:
         self.proxy.calm()
         await self.proxy.release()
