@@ -171,6 +171,10 @@ class FaultProxy:
     async def down(self) -> None:
         """Refuse connections, and reset those there are."""
         if self._listener is not None:
+            for listening in self._listener.sockets:
+                asyncio.get_running_loop().remove_reader(listening)
+            # What was accepted just now is attached to the server first: once that is closed, asyncio would lose it.
+            await asyncio.sleep(0)
             self._listener.close()
             self._listener = None
         for talk in list(self._talks):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from twilio.base.exceptions import TwilioRestException  # type: ignore[import-untyped]  # the SDK has no types to offer
 from twilio.rest import Client  # type: ignore[import-untyped]  # the same
@@ -100,6 +101,34 @@ async def test_the_sdk_in_front_of_an_upstream(
         error = await asyncio.to_thread(refused, url)
     assert (error.status, error.code) == (400, 20001)
     assert "400/20500 a fault" in error.msg
+
+
+@pytest.mark.slow
+async def test_what_was_made_past_us_is_shown_and_logged_out(
+    own: ValkeyServer, own_pair: Pair, start: Start, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """By the API's processes, two of them; workers find what nobody has asked for, there and here."""
+    start("worker")
+    sid = await own_pair.create_there("alice", TOKEN)
+    await own_pair.create_there("bob", "another")
+    environ = environment(own.url, proxy.url)
+    (tmp_path / "second").mkdir()
+    with api_process(environ, tmp_path) as one, api_process(environ, tmp_path / "second") as two:
+        async with httpx.AsyncClient(auth=("AC" + "0" * 32, "t" * 32)) as client:
+            for url in (one, two):
+                found = (await client.get(f"{url}/v1/identities/alice/bindings")).json()["bindings"]
+                assert [binding["bindings"]["notify"] for binding in found] == [sid]
+            for identity in ("alice", "bob"):
+                answer = await client.post(f"{two}/v1/logouts", json={"identity": identity})
+                assert answer.status_code == 200
+            for identity in ("alice", "bob"):
+                found = (await client.get(f"{one}/v1/identities/{identity}/bindings")).json()["bindings"]
+                assert found == []
+
+    async def gone() -> bool:
+        return await own_pair.owners() == {}
+
+    await eventually(gone, 30)
 
 
 @pytest.mark.slow
