@@ -55,6 +55,11 @@ REGISTRATIONS = _counter(
 DISPLACED = _counter(
     "registrations_displaced", "Registrations that another has taken over, rotated out or evicted", ("service_name",)
 )
+ADOPTIONS = _counter(
+    "adoptions",
+    "Bindings that were found at an upstream, by what became of them here",
+    ("service_name", "source", "outcome"),
+)
 CACHE_LOOKUPS = _counter("cache_lookups", "Lookups in caches of the process: hit or miss", ("cache", "result"))
 
 # -- the store and the queue

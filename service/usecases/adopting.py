@@ -13,6 +13,7 @@ from service.domain.record import Attributes, Channel
 from service.domain.sids import BindingSid
 from service.store.adoptions import Found, Outcome, Source
 from service.store.listings import CLAIM_MS
+from service.telemetry.catalogue import ADOPTIONS
 from service.usecases.applying import by_address
 from service.usecases.auditing import compare, is_settled
 from service.usecases.service import Service
@@ -51,7 +52,7 @@ async def adopt_identities(
             for identity in identities
             for nothing in await adopt_identities(service, upstream, [identity], began)
         ]
-    await _adopt(service, bindings, began)
+    await _adopt_cold(service, bindings, began)
     await compare(service, upstream, settled, by_address(service, bindings), attempt)
     having = {binding.identity for binding in bindings}
     return [identity not in having for identity in identities]
@@ -61,16 +62,27 @@ async def adopt_sid(service: Service, upstream: NotifyUpstream, sid: BindingSid,
     """Fetch a SID; answers whether there is such a binding. Raises as ``adopt_identities``."""
     binding = await upstream.bindings.fetch(str(sid), Attempt(time.monotonic() + CLAIM_MS / 1000))
     if binding is not None:
-        await _adopt(service, [binding], began)
+        await _adopt_cold(service, [binding], began)
     return binding is not None
 
 
-async def _adopt(service: Service, bindings: Sequence[NotifyBinding], began: int) -> None:
-    found = [found for binding in bindings if (found := notify_found(binding))]
-    adopted = await service.adoptions.adopt(Source.COLD, found, began=began)
-    service.wake(adopted.wake)
-    if Outcome.STALE in adopted.outcomes:
+async def _adopt_cold(service: Service, bindings: Sequence[NotifyBinding], began: int) -> None:
+    if Outcome.STALE in await adopt(service, Source.COLD, bindings, began):
         raise UpstreamSilent("The upstream has not answered in time")
+
+
+async def adopt(service: Service, source: Source, bindings: Sequence[NotifyBinding], began: int) -> list[Outcome]:
+    """Adopt what was listed, or asked for, at ``began``; answers what became of those that can be kept here.
+
+    Raises:
+        StoreUnavailable, StoreFull, TooManyRequests
+    """
+    found = [found for binding in bindings if (found := notify_found(binding))]
+    adopted = await service.adoptions.adopt(source, found, began=began)
+    service.wake(adopted.wake)
+    for outcome in adopted.outcomes:
+        ADOPTIONS.labels(service.config.name, source.name.lower(), outcome.name.lower()).inc()
+    return adopted.outcomes
 
 
 def notify_found(binding: NotifyBinding) -> Found | None:

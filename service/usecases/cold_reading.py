@@ -18,11 +18,14 @@ from service.backends.twilio.pages import IDENTITIES
 from service.domain.errors import BinderyError, StoreFull, UpstreamSilent
 from service.domain.sids import BindingSid
 from service.store.listings import CLAIM_MS, Asked, Listings, Standing
+from service.telemetry.catalogue import CACHE_LOOKUPS
 
 PATIENCE: Final = 1.0
 """Seconds that a caller waits for an upstream's list at most."""
 
 _LOOK_SECONDS = 0.05
+
+_hits, _misses = (CACHE_LOOKUPS.labels("upstream_lists", result) for result in ("hit", "miss"))
 
 _log = structlog.get_logger(__name__)
 
@@ -115,6 +118,9 @@ class ColdReads:
             # It can still be read.
             return [(one, Standing.OWED) for one in asked]
         found = list(zip(asked, standings, strict=True))
+        fresh = standings.count(Standing.FRESH)
+        _hits.inc(fresh)
+        _misses.inc(len(standings) - fresh)
         mine = [one for one, standing in found if standing is Standing.CLAIMED]
         if not mine:
             return found

@@ -7,7 +7,7 @@ import time
 from service.backends.twilio import Attempt, Refused
 from service.store.adoptions import Outcome, Source
 from service.store.audits import Turns
-from service.usecases.adopting import notify_found
+from service.usecases.adopting import adopt
 from service.usecases.auditing import TURN_MS, WALK_MS
 from service.usecases.chat_reconciling import reconcile
 from service.usecases.service import Service
@@ -36,12 +36,10 @@ async def walk_step(service: Service, upstream: NotifyUpstream) -> int | None:
     except Refused:
         await _lost(upstream.walk, position)
         raise
-    found = [found for binding in page.bindings if (found := notify_found(binding))]
-    adopted = await service.adoptions.adopt(Source.AUDIT, found, began=began)
-    service.wake(adopted.wake)
-    if Outcome.STALE not in adopted.outcomes:
+    outcomes = await adopt(service, Source.AUDIT, page.bindings, began)
+    if Outcome.STALE not in outcomes:
         await _go_on(upstream.walk, page.next)
-    return sum(outcome in _CHANGES for outcome in adopted.outcomes)
+    return sum(outcome in _CHANGES for outcome in outcomes)
 
 
 async def chat_walk_step(service: Service, upstream: ChatUpstream) -> int | None:

@@ -34,6 +34,7 @@ def test_the_environment_gives_the_only_service_its_upstreams() -> None:
             "BINDERY_CHAT_UPSTREAM_STRICT": "yes",
             "BINDERY_UPSTREAM_RATE": "12.5",
             "BINDERY_UPSTREAM_VANISHED": "recreate",
+            "BINDERY_UPSTREAM_EMPTY_TTL": "12",
         }
     ).services
     notify, chat = service.notify_upstream, service.chat_upstream
@@ -42,6 +43,7 @@ def test_the_environment_gives_the_only_service_its_upstreams() -> None:
     assert (notify.api, notify.url, notify.sid) == ("notify", "https://notify.example", service.sid)
     assert (notify.user, notify.secret, notify.rate, notify.vanished) == (USER, SECRET, 12.5, "recreate")
     assert (notify.connect_timeout, notify.timeout, notify.longest_request) == (3, 10, 60)
+    assert (notify.listed_ttl, notify.empty_ttl) == (300, 12)
     assert (chat.api, chat.sid, chat.strict) == ("conversations", THREE, True)
 
 
@@ -56,6 +58,7 @@ def test_a_table_in_the_file_overrides_the_environment(tmp_path: Path) -> None:
         rate = 5
         timeout = 2.5
         connect_timeout = 1
+        listed_ttl = 0
         [service.chat_upstream]
         url = "http://127.0.0.1:9001"
         strict = true
@@ -65,6 +68,7 @@ def test_a_table_in_the_file_overrides_the_environment(tmp_path: Path) -> None:
     )
     notify, chat = settings.services[0].notify_upstream, settings.services[0].chat_upstream
     assert (notify.sid, notify.user, notify.rate, notify.timeout, notify.longest_request) == (THREE, USER, 5, 2.5, 30)
+    assert notify.listed_ttl == 0
     assert (chat.api, chat.sid, chat.user, chat.strict) == ("chat", TWO, "SK" + "6" * 32, True)
 
 
