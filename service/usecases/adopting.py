@@ -22,6 +22,8 @@ from service.usecases.upstreams import NotifyUpstream
 YOUNG_MS = 60_000
 """What has come there so lately a list need not show yet: that it does not, proves nothing."""
 
+_BAD_REQUEST = 400
+
 
 async def adopt_identities(
     service: Service, upstream: NotifyUpstream, identities: Sequence[str], began: int
@@ -43,7 +45,9 @@ async def adopt_identities(
     attempt = Attempt(time.monotonic() + CLAIM_MS / 1000)
     try:
         bindings = await upstream.bindings.of(identities, attempt)
-    except Refused:
+    except Refused as refused:
+        if refused.status != _BAD_REQUEST:
+            raise
         if len(identities) == 1:
             return [True]
         # One that the upstream takes for no identity must not hold up the others.
