@@ -49,7 +49,11 @@ class Fleet:
     """
 
     def __init__(self, directory: Path, environ: Mapping[str, str], listener: socket.socket | None = None) -> None:
-        self._directory, self._environ, self._listener = directory, dict(environ), listener
+        self._directory, self._listener = directory, listener
+        self.environ = dict(environ)
+        """What the next ones are started with."""
+        self.code: Path | None = None
+        """The directory whose packages they run; by default, this project's."""
         self._count = 0
         self.apis: list[Member] = []
         self.workers: list[Member] = []
@@ -109,8 +113,9 @@ class Fleet:
     def _member(self, kind: str, command: list[str], address: tuple[str, int], more: dict[str, str]) -> Member:
         self._count += 1
         name, probes = f"{kind}-{self._count}", free_port()
-        environ = {**self._environ, **more, "BINDERY_METRICS_PORT": str(probes)}
-        return Member(Process(name, command, environ, self._directory / f"{name}.log"), probes, address)
+        environ = {**self.environ, **more, "BINDERY_METRICS_PORT": str(probes)}
+        process = Process(name, command, environ, self._directory / f"{name}.log", code=self.code)
+        return Member(process, probes, address)
 
     def connection(self) -> Balanced:
         """A connection that is made anew to a process that is ready, whenever it has been ended."""
