@@ -19,6 +19,7 @@ from service.queue import JobQueue
 from service.redis import Redis, connect
 from service.settings import ServiceConfig, Settings
 from service.store.adoptions import Adoptions
+from service.store.archives import Archives
 from service.store.audits import Audits, Turns, Walk
 from service.store.ledger import Ledgers
 from service.store.listings import Listings
@@ -93,6 +94,7 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
             events_max=settings.events_max,
             external=external,
         ),
+        archives=Archives(section, cap=CAP, events_max=settings.events_max, external=external),
         ledgers=Ledgers(section, events_max=settings.events_max, external=external),
         adoptions=Adoptions(section, longest_ms=longest_ms, events_max=settings.events_max, external=external),
         notify=EmbeddedNotify(),

@@ -16,6 +16,8 @@ COMMANDS = {
     "dead": "service.cli.dead",
     "upstreams": "service.cli.upstreams",
     "reconcile": "service.cli.reconcile",
+    "export": "service.cli.export",
+    "import": "service.cli.importing",
     "diff": "service.cli.diff",
 }
 """Name of a command -> its module, which holds it as `command`; imported when it is asked for."""

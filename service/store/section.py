@@ -53,7 +53,7 @@ class Section:
         self.service_sid = service_sid
         self.anchor = b"{%s}" % service_sid.encode()
         self.fingerprints = Fingerprints(key, service_sid)
-        self._check = check_value(key)
+        self.check = check_value(key)
         self._opened = False
         self._opening: asyncio.Task[None] | None = None
 
@@ -139,7 +139,7 @@ class Section:
                 await self._refuse_eviction()
         if not found:
             with _as_ours():
-                made: Any = await self._run("open", (b"%d" % SCHEMA, self._check.encode()))
+                made: Any = await self._run("open", (b"%d" % SCHEMA, self.check.encode()))
             self._refuse_others(made)
         self._opened = True
 
@@ -149,7 +149,7 @@ class Section:
             raise StoreRefused(
                 f"The store has schema {int(schema)}, newer than {SCHEMA}: run the version that wrote it"
             )
-        if check.decode() != self._check:
+        if check.decode() != self.check:
             raise StoreRefused("The store was written under another BINDERY_SECRET_KEY: start with that one")
 
     async def _refuse_eviction(self) -> None:

@@ -10,6 +10,7 @@ from service.domain.record import Channel, Record
 from service.domain.services import ServiceConfig
 from service.queue import JobQueue
 from service.store.adoptions import Adoptions
+from service.store.archives import Archives
 from service.store.ledger import Ledgers, lanes
 from service.store.listings import Listings
 from service.store.reading import Reading
@@ -28,6 +29,7 @@ class Service:
         section: Section,
         *,
         registrations: Registrations,
+        archives: Archives,
         ledgers: Ledgers,
         adoptions: Adoptions,
         notify: NotifyBackend,
@@ -44,6 +46,7 @@ class Service:
         self.section = section
         self.fingerprints = section.fingerprints
         self.registrations = registrations
+        self.archives = archives
         self.reading = Reading(section)
         self.ledgers = ledgers
         self.adoptions = adoptions

@@ -1,0 +1,60 @@
+"""`bindery export`: a Service's registrations as NDJSON."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from service.bootstrap import runtime
+from service.cli.local import local_settings
+from service.domain.archive import encode_line
+from service.domain.errors import BinderyError
+from service.usecases.comparing import settled
+from service.usecases.moving.exporting import export
+from service.usecases.service import Service
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--service", "wanted", metavar="NAME", help="The Service: its SID or name; the first by default.")
+def command(file: Path, wanted: str | None) -> None:
+    """Write all registrations of a Service to FILE (- for standard output), which only its owner may read.
+
+    It holds addresses and device ids. `bindery import` reads it back.
+    """
+    try:
+        lines, owed = asyncio.run(_run(file, wanted))
+    except (BinderyError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{lines} registrations and Chat bindings of their own", err=True)
+    if owed:
+        click.echo(f"{owed} changes were still owed; removals among them are not in the file", err=True)
+
+
+async def _run(path: Path, wanted: str | None) -> tuple[int, int]:
+    async with runtime(local_settings()) as running:
+        service = running.directory.named(wanted)
+        if str(path) == "-":
+            lines = await _write(service, sys.stdout.buffer)
+        else:
+            # Beside the file and then in its place: it is whole or it is not there.
+            beside = path.with_name(path.name + ".part")
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                lines = await _write(service, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        return lines, await settled(service, 0.0)
+
+
+async def _write(service: Service, file: BinaryIO) -> int:
+    count = -1
+    async for lines in export(service):
+        count += len(lines)
+        file.write(b"".join(encode_line(line) + b"\n" for line in lines))
+    return count
