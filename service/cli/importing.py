@@ -5,58 +5,74 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
+from itertools import repeat
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
+from service.backends.twilio import UpstreamError
 from service.bootstrap import runtime
 from service.cli.local import local_settings
 from service.domain.archive import UnreadableLine
 from service.domain.errors import BinderyError
-from service.store.archives import Restored
+from service.usecases.moving.importing import UNREADABLE, import_bindings
 from service.usecases.moving.pacing import Pace
 from service.usecases.moving.restoring import Progress, restore
+from service.usecases.service import Service
+from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
-_LOST = frozenset({Restored.FULL, Restored.COLLISION, Restored.FUTURE})
 _MEANINGS = {
-    Restored.NEW: "new",
-    Restored.REPLACED: "replaced something older",
-    Restored.SAME: "here already",
-    Restored.NEWER: "something newer is here",
-    Restored.FENCED: "ended by a logout since",
-    Restored.FULL: "not taken: its identity is full",
-    Restored.COLLISION: "not taken: its fingerprint is another's",
-    Restored.FUTURE: "not taken: of a time to come",
+    "new": "new",
+    "adopted": "new",
+    "replaced": "replaced something older here",
+    "same": "here already",
+    "newer": "something newer is here, and stays",
+    "ours": "something newer is here, and stays",
+    "fenced": "ended by a logout here since",
+    "ended": "ended by a logout here since",
+    "removed": "ended by a logout here since; will be deleted there",
+    "full": "not taken: its identity has as many as it may have",
+    "collision": "not taken: its fingerprint is another's",
+    "future": "not taken: of a time to come",
+    "stale": "not taken: the list was too old",
+    UNREADABLE: "not taken: not of a kind that is known here",
 }
+_LOST = ("full", "collision", "future", "stale")
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 @click.option("--service", "wanted", metavar="NAME", help="The Service: its SID or name; the first by default.")
+@click.option("--only", type=click.Choice(["notify", "chat"]), help="Bindings of one upstream alone.")
 @click.option("--dry-run", is_flag=True, help="Change nothing.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many a second.")
-def command(file: Path, wanted: str | None, dry_run: bool, rate: float | None) -> None:
-    """Read registrations from FILE, which `bindery export` has written; exit status 1 if some could not be taken.
+def command(file: Path | None, wanted: str | None, only: str | None, dry_run: bool, rate: float | None) -> None:
+    """Take over all bindings of a Service's upstreams, or registrations from FILE, which `bindery export` has written.
 
-    What is newer here stays. Run again, it goes on where it ended; doing it twice does no harm.
+    What is newer here stays. Run again, it goes on where it ended; doing it twice does no harm. Exit status 1 if
+    something could not be taken.
     """
     try:
-        with file.open("rb") as archive:
-            counts = asyncio.run(_run(archive, file.stat().st_size, wanted, dry_run, rate))
-    except (BinderyError, UnreadableLine) as error:
+        if file is None:
+            counts = asyncio.run(_from_upstreams(wanted, only, dry_run, rate))
+        else:
+            with file.open("rb") as archive:
+                counts = asyncio.run(_from_archive(archive, file.stat().st_size, wanted, dry_run, rate))
+    except (BinderyError, UpstreamError, UnreadableLine) as error:
         raise click.ClickException(str(error)) from None
-    for outcome, count in sorted(counts.items(), key=lambda item: list(Restored).index(item[0])):
-        click.echo(f"{count:>9}  {_MEANINGS[outcome]}")
+    for name, meaning in _MEANINGS.items():
+        if counts[name]:
+            click.echo(f"{counts[name]:>9}  {meaning}")
     if dry_run:
         click.echo("nothing was changed", err=True)
-    if any(counts[outcome] for outcome in _LOST):
+    if any(counts[name] for name in _LOST):
         sys.exit(1)
 
 
-async def _run(
+async def _from_archive(
     archive: BinaryIO, size: int, wanted: str | None, dry_run: bool, rate: float | None
-) -> Counter[Restored]:
+) -> Counter[str]:
     async with runtime(local_settings()) as running:
         service = running.directory.named(wanted)
         with click.progressbar(length=size, label="registrations", file=sys.stderr) as bar:
@@ -65,4 +81,35 @@ async def _run(
                 bar.label = f"{progress.lines} registrations"
                 bar.update(progress.bytes - bar.pos)
 
-            return await restore(service, archive, dry_run=dry_run, pace=Pace(rate), told=told)
+            counts = await restore(service, archive, dry_run=dry_run, pace=Pace(rate), told=told)
+            return Counter({outcome.value.decode(): count for outcome, count in counts.items()})
+
+
+async def _from_upstreams(wanted: str | None, only: str | None, dry_run: bool, rate: float | None) -> Counter[str]:
+    async with runtime(local_settings()) as running:
+        service = running.directory.named(wanted)
+        upstreams: list[NotifyUpstream | ChatUpstream] = []
+        if service.notify_upstream is not None and only != "chat":
+            upstreams.append(service.notify_upstream)
+        if service.chat_upstream is not None and only != "notify":
+            upstreams.append(service.chat_upstream)
+        if not upstreams:
+            raise click.ClickException("this Service has no such upstream; to read a file, name it")
+        counts: Counter[str] = Counter()
+        for upstream in upstreams:
+            counts += await _from_upstream(service, upstream, dry_run, rate)
+        return counts
+
+
+async def _from_upstream(
+    service: Service, upstream: NotifyUpstream | ChatUpstream, dry_run: bool, rate: float | None
+) -> Counter[str]:
+    # How many there are, an upstream does not tell.
+    with click.progressbar(
+        repeat(None), label=f"{upstream.config.api} bindings", file=sys.stderr, show_pos=True, show_percent=False
+    ) as bar:
+
+        def told(bindings: int) -> None:
+            bar.update(bindings - bar.pos)
+
+        return await import_bindings(service, upstream, dry_run=dry_run, pace=Pace(rate), told=told)
