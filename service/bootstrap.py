@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,12 +12,13 @@ import msgspec
 
 from service.backends import EmbeddedChat, EmbeddedNotify
 from service.backends.twilio import Account, Admission, ChatBindings, NotifyBindings
+from service.domain.errors import BinderyError
 from service.domain.fingerprints import derive_key
 from service.domain.limits import CAP, CLOCK_LEEWAY
 from service.domain.record import Channel
 from service.domain.services import Upstream
 from service.queue import JobQueue
-from service.redis import Redis, connect
+from service.redis import Redis, RedisError, connect
 from service.settings import ServiceConfig, Settings
 from service.store.adoptions import Adoptions
 from service.store.archives import Archives
@@ -25,11 +27,15 @@ from service.store.ledger import Ledgers
 from service.store.listings import Listings
 from service.store.registrations import Registrations
 from service.store.section import Section, StoreRefused
+from service.store.switched import SwitchedSection
+from service.store.switches import Switches
 from service.store.upstream_ledger import UpstreamLedger
 from service.usecases.adopting import adopt_identities, adopt_sid
 from service.usecases.cold_reading import ColdReads
 from service.usecases.service import Directory, Service
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+
+_FOLLOW_SECONDS = 1.0
 
 
 class Runtime(msgspec.Struct, frozen=True):
@@ -65,9 +71,13 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
     queue = JobQueue(queue_store)
     key = derive_key(settings.secret_key, "fingerprints")
     services = [_service(settings, config, store, key, queue) for config in settings.services]
+    following = [asyncio.create_task(_follow(s.section)) for s in services if isinstance(s.section, SwitchedSection)]
     try:
         yield Runtime(settings, Directory(services), store, queue_store, queue)
     finally:
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
         for service in services:
             await service.aclose()
         await queue.aclose()
@@ -76,11 +86,20 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
             await queue_store.aclose()
 
 
+async def _follow(section: SwitchedSection) -> None:
+    """See now and then where a Service's bindings are kept: who only reads meets no refusal that would say so."""
+    while True:
+        await asyncio.sleep(_FOLLOW_SECONDS)
+        if section.opened:
+            with contextlib.suppress(BinderyError, RedisError):
+                await section.follow()
+
+
 def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes, queue: JobQueue) -> Service:
-    section = Section(store, config.sid, key)
     external = Channel.NOTIFY if config.notify_upstream else Channel(0)
     if config.chat_upstream:
         external |= Channel.CHAT
+    section = (SwitchedSection if external else Section)(store, config.sid, key)
     longest_ms = int(1000 * config.notify_upstream.longest_request) if config.notify_upstream else 0
     service = Service(
         config,
@@ -95,6 +114,7 @@ def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes
             external=external,
         ),
         archives=Archives(section, cap=CAP, events_max=settings.events_max, external=external),
+        switches=Switches(section, external=external, events_max=settings.events_max),
         ledgers=Ledgers(section, events_max=settings.events_max, external=external),
         adoptions=Adoptions(section, longest_ms=longest_ms, events_max=settings.events_max, external=external),
         notify=EmbeddedNotify(),

@@ -25,15 +25,17 @@ async def keep_auditing(directory: Directory) -> None:
     while steps:
         await asyncio.sleep(EVERY_SECONDS)
         for service, step in steps:
-            await _take(service, step)
+            if not service.section.cut_over:
+                await _take(service, step)
 
 
 def _steps(service: Service) -> Iterator[Callable[[], Awaitable[int | None]]]:
-    if service.notify_upstream is not None:
-        yield partial(audit_step, service, service.notify_upstream)
-        yield partial(walk_step, service, service.notify_upstream)
-    if service.chat_upstream is not None:
-        yield partial(chat_walk_step, service, service.chat_upstream)
+    notify, chat = service.configured
+    if notify is not None:
+        yield partial(audit_step, service, notify)
+        yield partial(walk_step, service, notify)
+    if chat is not None:
+        yield partial(chat_walk_step, service, chat)
 
 
 async def _take(service: Service, step: Callable[[], Awaitable[int | None]]) -> None:

@@ -19,6 +19,7 @@ COMMANDS = {
     "export": "service.cli.export",
     "import": "service.cli.importing",
     "diff": "service.cli.diff",
+    "cutover": "service.cli.cutover",
 }
 """Name of a command -> its module, which holds it as `command`; imported when it is asked for."""
 

@@ -88,13 +88,16 @@ async def _from_archive(
 async def _from_upstreams(wanted: str | None, only: str | None, dry_run: bool, rate: float | None) -> Counter[str]:
     async with runtime(local_settings()) as running:
         service = running.directory.named(wanted)
+        await service.section.open()
         upstreams: list[NotifyUpstream | ChatUpstream] = []
         if service.notify_upstream is not None and only != "chat":
             upstreams.append(service.notify_upstream)
         if service.chat_upstream is not None and only != "notify":
             upstreams.append(service.chat_upstream)
         if not upstreams:
-            raise click.ClickException("this Service has no such upstream; to read a file, name it")
+            raise click.ClickException(
+                "this Service has no such upstream, or has been cut over; to read a file, name it"
+            )
         counts: Counter[str] = Counter()
         for upstream in upstreams:
             counts += await _from_upstream(service, upstream, dry_run, rate)

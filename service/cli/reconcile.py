@@ -51,6 +51,7 @@ def command(identity: str, wanted: str | None, dry_run: bool, as_json: bool) -> 
 async def _run(identity: str, wanted: str | None, dry_run: bool) -> list[Judgement]:
     async with runtime(local_settings()) as running:
         service = running.directory.named(wanted)
+        await service.section.open()
         upstream = service.chat_upstream
         if upstream is None:
             raise click.ClickException("this Service has no Chat upstream: there is nothing to reconcile")

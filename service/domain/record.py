@@ -35,6 +35,7 @@ left out where they are the record's own.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from enum import IntEnum, IntFlag
 
 import msgspec
@@ -198,33 +199,30 @@ class Record:
         if not self.channels & channel:
             return None
         if self._state(channel) == State.APPLIED:
-            return Visible(self._shown(self.nonce), self.type, self.created, self.updated, self.attributes)
+            shown = self._shown(self.nonce, self._section(1))
+            return Visible(shown, self.type, self.created, self.updated, self.attributes)
         past = self._past()
         if not past:
             return None
         kind, nonce, created, updated = APPLIED.unpack_from(past)
-        return Visible(
-            self._shown(nonce),
-            BindingType.of(kind),
-            created,
-            updated,
-            decode_attributes(past[APPLIED.size :]),
-        )
+        attributes = past[APPLIED.size :]
+        shown = self._shown(nonce, attributes)
+        return Visible(shown, BindingType.of(kind), created, updated, decode_attributes(attributes))
 
     def visible_sid(self, channel: Channel) -> BindingSid | None:
         """The SID of what is visible in ``channel``: that alone is cheaper than all of it."""
         if not self.channels & channel:
             return None
         if self._state(channel) == State.APPLIED:
-            return self._shown(self.nonce)
+            return self._shown(self.nonce, self._section(1))
         past = self._past()
-        return self._shown(APPLIED.unpack_from(past)[1]) if past else None
+        return self._shown(APPLIED.unpack_from(past)[1], past[APPLIED.size :]) if past else None
 
-    def _shown(self, nonce: bytes) -> BindingSid:
+    def _shown(self, nonce: bytes, attributes: bytes) -> BindingSid:
         if self.layout == TRACED:
-            for trace in self.traces:
-                if trace.sid is not None:
-                    return trace.sid
+            for _, sid, held in self._traces():
+                if sid != NO_SID and held == attributes:
+                    return BindingSid.of(sid)
         return BindingSid(self.fingerprint, nonce)
 
     def _state(self, channel: Channel) -> int:
@@ -258,17 +256,19 @@ class Record:
     @property
     def traces(self) -> list[Trace]:
         """What an upstream has, or may have, for this address."""
-        found: list[Trace] = []
         if self.layout == LAYOUT:
-            return found
+            return []
+        return [
+            Trace(BindingType.of(kind), None if sid == NO_SID else BindingSid.of(sid), decode_attributes(attributes))
+            for kind, sid, attributes in self._traces()
+        ]
+
+    def _traces(self) -> Iterator[tuple[int, bytes, bytes]]:
         raw, at = self._raw, self._doubts_at() + DOUBT.size
         while at < len(raw):
             kind, sid, length = TRACE.unpack_from(raw, at)
-            at += TRACE.size
-            attributes = decode_attributes(raw[at : at + length]) if length else self.attributes
-            at += length
-            found.append(Trace(BindingType.of(kind), None if sid == NO_SID else BindingSid.of(sid), attributes))
-        return found
+            at += TRACE.size + length
+            yield kind, sid, raw[at - length : at] if length else self._section(1)
 
     def _doubts_at(self) -> int:
         start = HEADER.size + sum(self.lengths)

@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 from service.domain.addresses import BindingType
-from service.domain.fingerprints import NO_DEVICE
+from service.domain.fingerprints import NO_DEVICE, Fingerprints
 from service.domain.limits import PER_IDENTITY
 from service.domain.record import NO_EXTRAS, Attributes, Channel, encode_blob, pack_address
 from service.domain.sids import BindingSid
@@ -79,6 +79,7 @@ class Adoptions:
 
     def __init__(self, section: Section, *, longest_ms: int, events_max: int, external: Channel) -> None:
         self._section = section
+        self._run = section.bound(cut_over=False)
         self._longest_ms = b"%d" % longest_ms
         self._events_max = b"%d" % events_max
         self._external = b"%d" % external
@@ -104,7 +105,7 @@ class Adoptions:
         outcomes: list[Outcome] = []
         lanes: dict[bytes, None] = {}
         for first in range(0, len(found), AT_ONCE):
-            wake, *said = await self._section.run(
+            wake, *said = await self._run(
                 "adopt",
                 source.value,
                 b"1" if dry else b"0",
@@ -114,29 +115,30 @@ class Adoptions:
                 b"%d" % PER_IDENTITY,
                 NO_EXTRAS,
                 self._events_max,
-                *(part for binding in found[first : first + AT_ONCE] for part in self._args(binding)),
+                *(part for each in found[first : first + AT_ONCE] for part in row(self._section.fingerprints, each)),
             )
             outcomes += map(Outcome, said)
             lanes |= dict.fromkeys(wake[n : n + 2] for n in range(0, len(wake), 2))
         return Adopted(outcomes, b"".join(lanes))
 
-    def _args(self, binding: Found) -> tuple[bytes, ...]:
-        prints = self._section.fingerprints
-        owner = prints.owner(binding.attributes.identity)
-        if binding.channel is Channel.CHAT:
-            key = prints.chat(owner, binding.address, binding.kind.code)
-            space, endpoint = b"k", prints.endpoint(binding.address)
-        else:
-            key, space, endpoint = prints.address(binding.address), b"r", NO_DEVICE
-        return (
-            space,
-            key,
-            binding.sid.raw,
-            owner,
-            b"%d" % binding.kind.code,
-            pack_address(binding.address),
-            encode_blob(binding.attributes),
-            b"%d" % binding.created,
-            b"%d" % binding.updated,
-            endpoint,
-        )
+
+def row(prints: Fingerprints, binding: Found) -> tuple[bytes, ...]:
+    """A binding as scripts read it."""
+    owner = prints.owner(binding.attributes.identity)
+    if binding.channel is Channel.CHAT:
+        key = prints.chat(owner, binding.address, binding.kind.code)
+        space, endpoint = b"k", prints.endpoint(binding.address)
+    else:
+        key, space, endpoint = prints.address(binding.address), b"r", NO_DEVICE
+    return (
+        space,
+        key,
+        binding.sid.raw,
+        owner,
+        b"%d" % binding.kind.code,
+        pack_address(binding.address),
+        encode_blob(binding.attributes),
+        b"%d" % binding.created,
+        b"%d" % binding.updated,
+        endpoint,
+    )

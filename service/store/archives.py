@@ -15,6 +15,7 @@ from service.store.section import Section
 AT_ONCE = 100
 """Lines in one transaction: some milliseconds of the store's time."""
 
+_BOTH = Channel.NOTIFY | Channel.CHAT
 _NO_PART = (NO_LINK, NO_DEVICE, b"0", b"0", b"", b"", b"", b"0", b"0", b"0", b"0", b"0")
 _NO_REGISTRATION = (b"",) * 14
 
@@ -59,8 +60,7 @@ class Archives:
             StoreUnavailable, StoreFull, TooManyRequests: it may have taken effect; the same again does no harm.
         """
         args = [part for line in lines for part in self._args(line, same_key)]
-        at_once = (Channel.NOTIFY | Channel.CHAT) & ~self._external
-        modes = b"%d" % (at_once | self._external << 2)
+        modes = self._section.by_backend(self._external, lambda there: b"%d" % (_BOTH & ~there | there << 2))
         wake, *outcomes = await self._section.run("restore", modes, *self._limits, b"1" if dry_run else b"0", *args)
         return [Restored(outcome) for outcome in outcomes], wake
 

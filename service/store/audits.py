@@ -55,11 +55,12 @@ class Audits(Turns):
         self._longest_ms = b"%d" % longest_ms
         self._events_max = b"%d" % events_max
         self._external = b"%d" % external
+        self._run = section.bound(cut_over=False)
 
     async def found(self, findings: Sequence[Finding]) -> tuple[int, bytes]:
         """Act on findings; answers how many still hold, and the lanes to wake."""
         args = [part for finding in findings for part in _args(finding)]
-        count, wake = await self._section.run("audited", self._longest_ms, self._external, self._events_max, *args)
+        count, wake = await self._run("audited", self._longest_ms, self._external, self._events_max, *args)
         return count, wake
 
 

@@ -118,7 +118,14 @@ class Ledgers:
 
     def __init__(self, section: Section, *, events_max: int, external: Channel = NO_CHANNEL) -> None:
         self._section = section
-        self._external = b"%d" % external
+        self._external = section.by_backend(external, lambda there: b"%d" % there)
+        # What was worked for one backend must not be settled for another.
+        self._settle = section.bound(cut_over=True) if external & Channel.NOTIFY else section.run
+        self._settle_chat = (
+            (section.bound(cut_over=True), section.bound(cut_over=False))
+            if external & Channel.CHAT
+            else (section.run, section.run)
+        )
         self._events_max = b"%d" % events_max
 
     async def take(self, lane: Lane, limit: int, lease_ms: int) -> Lease | None:
@@ -133,7 +140,7 @@ class Ledgers:
     async def settle(self, lane: Lane, token: bytes, settlements: Sequence[Settlement], *, external: bool) -> int:
         """Settle leased entries; what no longer matches stays owed. Answers how many matched."""
         args = [part for settlement in settlements for part in settlement.args()]
-        settled: int = await self._section.run(
+        settled: int = await self._settle(
             "settle", _name(lane), token, b"1" if external else b"0", self._events_max, *args
         )
         return settled
@@ -155,7 +162,7 @@ class Ledgers:
     ) -> bool:
         """Settle one leased identity; answers whether the lease still held."""
         args = [part for settlement in settlements for part in settlement.args()]
-        held = await self._section.run(
+        held = await self._settle_chat[external](
             "settle_chat", _name(lane), token, b"1" if external else b"0", self._events_max, owner, *args
         )
         return bool(held)

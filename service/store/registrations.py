@@ -14,7 +14,7 @@ from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
 from service.domain.limits import CLOCK_LEEWAY, PER_IDENTITY
 from service.domain.record import Attributes, Channel, Extras, Record, encode_blob, pack_address
 from service.domain.sids import BindingSid
-from service.store.section import Section
+from service.store.section import Argument, Section
 from service.telemetry.catalogue import DISPLACED, REGISTRATIONS
 
 NO_CHANNEL = Channel(0)
@@ -163,8 +163,10 @@ class Registrations:
         chat = Record(record.link, chat_raw) if chat_raw else None
         return Registered(Outcome(reply[0]), record, chat, wake, displaced)
 
-    def _modes(self, at_once: Channel) -> bytes:
-        return b"%d" % (at_once | self._external << 2)
+    def _modes(self, at_once: Channel) -> Argument:
+        if not self._external:
+            return b"%d" % at_once
+        return self._section.by_backend(self._external, lambda there: b"%d" % (at_once & ~there | there << 2))
 
     def _chat(self, wanted: Wanted, owner: bytes, nonce: bytes) -> tuple[bytes, ...]:
         endpoint = wanted.extras.endpoint
@@ -220,7 +222,7 @@ class Registrations:
             b"1" if include_messaging else b"0",
             own,
             self._long_fence_seconds if at_upstream else self._fence_seconds,
-            b"%d" % self._external,
+            self._section.by_backend(self._external, lambda there: b"%d" % there),
             self._events_max,
             *keys,
         )

@@ -18,3 +18,30 @@ def script(name: str) -> Script:
     source = (folder / f"{name}.lua").read_text()
     whole = _INCLUDE.sub(lambda found: (folder / "lib" / f"{found[1]}.lua").read_text(), source)
     return Script(name, whole.encode())
+
+
+_ANY_BACKEND = frozenset({"audit_turn", "clock", "lists", "open", "place", "sweep", "switch", "take", "take_chat", "wake"})
+"""Those that write, but nothing that depends on where bindings are kept."""
+
+_GUARD = b"""
+-- Said last: where the caller believes that the bindings are kept.
+if (redis.call('HGET', KEYS[1], 'backend') or '') ~= table.remove(ARGV) then
+  error({ err = 'BACKEND they are kept elsewhere now' })
+end
+"""
+
+
+@cache
+def depends_on_backend(name: str) -> bool:
+    """Whether a transaction does something else where a Service's bindings are kept at an upstream."""
+    return name not in _ANY_BACKEND and b"no-writes" not in script(name).source.partition(b"\n")[0]
+
+
+@cache
+def guarded(name: str) -> Script:
+    """The same for Services with an upstream: if it depends on the backend, it is told which the caller believes in."""
+    plain = script(name)
+    if not depends_on_backend(name):
+        return plain
+    shebang, _, rest = plain.source.partition(b"\n")
+    return Script(name, shebang + _GUARD + rest)

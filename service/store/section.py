@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from prometheus_client import Histogram
 
 from service.domain.errors import BinderyError, StoreFull, StoreUnavailable, TooManyRequests
 from service.domain.fingerprints import Fingerprints, check_value
+from service.domain.record import Channel
 from service.redis import NotSent, Overloaded, Redis, ReplyError, Unavailable, info_of
 from service.store.scripts import script
 from service.telemetry.catalogue import STORE_CALLS, STORE_FAULTS
@@ -21,6 +22,12 @@ SCHEMA = 1
 """Version of everything that the scripts keep. A store of a newer one is refused."""
 
 NO_EVICTION = "noeviction"
+
+Argument: TypeAlias = bytes | Callable[[], bytes]
+"""What a transaction is told; a section without an upstream has no others than bytes."""
+
+Run: TypeAlias = Callable[..., Awaitable[Any]]
+"""How a transaction is run: by its name, with its arguments."""
 
 _LEAST_SECONDS = 0.2
 """What a transaction gets after an opening that took nearly all the time."""
@@ -48,6 +55,11 @@ class StoreRefused(BinderyError):
 class Section:
     """What every use of one Service's data goes through. Every key starts with the anchor, and lives in its slot."""
 
+    cut_over = False
+    """Whether this store has become the backend in place of the configured upstreams."""
+
+    _script = staticmethod(script)
+
     def __init__(self, redis: Redis, service_sid: str, key: bytes) -> None:
         self.redis = redis
         self.service_sid = service_sid
@@ -57,7 +69,7 @@ class Section:
         self._opened = False
         self._opening: asyncio.Task[None] | None = None
 
-    async def run(self, name: str, *args: bytes) -> Any:
+    async def run(self, name: str, *args: Argument) -> Any:
         """Run a transaction. Opening the section first, where it must be, counts towards the same time.
 
         Raises:
@@ -82,13 +94,24 @@ class Section:
         except ReplyError as error:
             raise _translated(error) from None
 
+    def bound(self, *, cut_over: bool) -> Run:  # noqa: ARG002  # where there is an upstream, it says for which backend
+        """How transactions are run that are for one backend alone."""
+        return self.run
+
+    def by_backend(self, external: Channel, say: Callable[[Channel], bytes]) -> Argument:
+        """An argument that depends on the channels whose bindings are at an upstream."""
+        return say(external)
+
+    async def follow(self) -> None:
+        """See where the bindings are kept now; without an upstream nowhere else."""
+
     def _left(self, began: float) -> float:
         return max(_LEAST_SECONDS, began + self.redis.timeout - time.monotonic())
 
-    async def _run(self, name: str, args: Sequence[bytes], seconds: float | None = None) -> Any:
+    async def _run(self, name: str, args: Sequence[Any], seconds: float | None = None) -> Any:
         began = time.perf_counter()
         try:
-            reply = await self.redis.run(script(name), self.anchor, args, timeout=seconds)
+            reply = await self.redis.run(self._script(name), self.anchor, args, timeout=seconds)
         except Unavailable as error:
             raise _away(error) from None
         except ReplyError as error:
@@ -109,6 +132,11 @@ class Section:
             self._opening.add_done_callback(self._opening_ended)
         # Shielded: one who no longer waits takes nothing from the others.
         await asyncio.shield(self._opening)
+
+    @property
+    def opened(self) -> bool:
+        """Whether the anchor has been checked."""
+        return self._opened
 
     def _opening_ended(self, opening: asyncio.Task[None]) -> None:
         self._opening = None

@@ -73,15 +73,13 @@ class UpstreamLedger:
     """What is owed to a Service's Notify upstream. ``longest_ms``: how long a lost request may still take effect."""
 
     def __init__(self, section: Section, *, longest_ms: int, events_max: int) -> None:
-        self._section = section
+        self._run = section.bound(cut_over=False)
         self._longest_ms = b"%d" % longest_ms
         self._events_max = b"%d" % events_max
 
     async def take(self, lane: Lane, limit: int, lease_ms: int) -> UpstreamLease | None:
         """Lease up to ``limit`` due entries of a lane; None, and the wake flag cleared, if none is due."""
-        reply = await self._section.run(
-            "take_upstream", lane.key.encode(), b"%d" % limit, b"%d" % lease_ms, self._longest_ms
-        )
+        reply = await self._run("take_upstream", lane.key.encode(), b"%d" % limit, b"%d" % lease_ms, self._longest_ms)
         if not reply:
             return None
         taken = [
@@ -94,7 +92,7 @@ class UpstreamLedger:
     async def settle(self, lane: Lane, lease: UpstreamLease, observations: Sequence[Observation]) -> int:
         """Settle leased entries; what no longer matches stays owed. Answers how many matched."""
         args = [part for observation in observations for part in observation.args()]
-        settled: int = await self._section.run(
+        settled: int = await self._run(
             "settle_upstream",
             lane.key.encode(),
             lease.token,

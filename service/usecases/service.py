@@ -17,6 +17,7 @@ from service.store.reading import Reading
 from service.store.registrations import Registrations
 from service.store.section import Section
 from service.usecases.cold_reading import ColdReads
+from service.store.switches import Switches
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
 
@@ -30,6 +31,7 @@ class Service:
         *,
         registrations: Registrations,
         archives: Archives,
+        switches: Switches,
         ledgers: Ledgers,
         adoptions: Adoptions,
         notify: NotifyBackend,
@@ -47,28 +49,50 @@ class Service:
         self.fingerprints = section.fingerprints
         self.registrations = registrations
         self.archives = archives
+        self.switches = switches
         self.reading = Reading(section)
         self.ledgers = ledgers
         self.adoptions = adoptions
         self.notify = notify
         self.chat = chat
         self._queue = queue
-        self.notify_upstream = notify_upstream
-        """Where Notify bindings live in place of ``notify``."""
-        self.chat_upstream = chat_upstream
-        """Where Chat bindings live in place of ``chat``."""
+        self._notify_upstream = notify_upstream
+        self._chat_upstream = chat_upstream
         self.listings = listings
         """What its upstreams have been, and are to be, asked for; None without one."""
-        self.cold: ColdReads | None = None
-        """How Notify bindings are found that were never registered here; None if lookups are not to look for them."""
+        self._cold: ColdReads | None = None
 
     async def aclose(self) -> None:
         """End what it does by itself, and the connections to its upstreams."""
-        if self.cold is not None:
-            await self.cold.aclose()
-        for upstream in (self.notify_upstream, self.chat_upstream):
+        if self._cold is not None:
+            await self._cold.aclose()
+        for upstream in self.configured:
             if upstream is not None:
                 await upstream.account.aclose()
+
+    @property
+    def notify_upstream(self) -> NotifyUpstream | None:
+        """Where Notify bindings live in place of ``notify``, until the Service is cut over."""
+        return None if self.section.cut_over else self._notify_upstream
+
+    @property
+    def chat_upstream(self) -> ChatUpstream | None:
+        """Where Chat bindings live in place of ``chat``, likewise."""
+        return None if self.section.cut_over else self._chat_upstream
+
+    @property
+    def configured(self) -> tuple[NotifyUpstream | None, ChatUpstream | None]:
+        """Its upstreams as configured, whether it is cut over or not."""
+        return self._notify_upstream, self._chat_upstream
+
+    @property
+    def cold(self) -> ColdReads | None:
+        """How Notify bindings are found that were never registered here; None if lookups are not to look for them."""
+        return None if self.section.cut_over else self._cold
+
+    @cold.setter
+    def cold(self, cold: ColdReads | None) -> None:
+        self._cold = cold
 
     @property
     def at_once(self) -> Channel:

@@ -49,10 +49,10 @@ local function carry(id, r)
   return list
 end
 
--- The SID that a binding is shown under: the one that its upstream gave it, or our own.
+-- The SID that a binding is shown under: the one that its upstream gave to just this, or our own.
 local function shown_sid(id, r, section)
   for _, t in ipairs(traces_of(r)) do
-    if t.sid ~= NO_SID then return t.sid end
+    if t.sid ~= NO_SID and t.attributes == section:sub(14) then return t.sid end
   end
   return id .. section:sub(2, 5)
 end

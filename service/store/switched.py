@@ -1,0 +1,87 @@
+"""The section of a Service that is configured with an upstream: at any time it may be cut over to this store.
+
+Where its bindings are kept stands in the anchor. Every transaction that depends on it says what its caller believes,
+and is refused, having written nothing, where that has changed: so a switch holds at once, for every process. Services
+without an upstream have nothing of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from service.domain.errors import BinderyError
+from service.domain.record import Channel
+from service.redis import ReplyError
+from service.store.scripts import depends_on_backend, guarded
+from service.store.section import Argument, Run, Section
+
+EMBEDDED = b"embedded"
+"""What stands in the anchor once a Service is cut over; before, nothing."""
+
+_TRIES = 3
+
+
+class BackendSwitched(BinderyError):
+    """The Service's bindings are kept elsewhere since; what was begun for the former backend has not been written."""
+
+    slug, title, status, code = "backend-switched", "The Service has just been switched to another backend", 503, 20503
+    retry_after = 1
+
+
+class _Expected(bytes):
+    """What the caller believes to stand in the anchor."""
+
+
+class SwitchedSection(Section):
+    """A section whose ``cut_over`` follows the anchor."""
+
+    _script = staticmethod(guarded)
+
+    async def run(self, name: str, *args: Argument) -> Any:
+        """As ``Section.run``; what meets a switch is said again, as it is to be said now."""
+        for _ in range(_TRIES - 1):
+            try:
+                return await super().run(name, *args)
+            except BackendSwitched:
+                continue
+        return await super().run(name, *args)
+
+    def bound(self, *, cut_over: bool) -> Run:
+        """How transactions are run that are for one backend alone: where that is another now, they are refused."""
+        run, expected = super().run, _Expected(EMBEDDED if cut_over else b"")
+
+        async def bound(name: str, *args: Argument) -> Any:
+            return await run(name, *args, expected)
+
+        return bound
+
+    def by_backend(self, external: Channel, say: Callable[[Channel], bytes]) -> Argument:
+        """An argument that depends on the channels whose bindings are at an upstream."""
+        return lambda: say(Channel(0) if self.cut_over else external)
+
+    async def _run(self, name: str, args: Sequence[Any], seconds: float | None = None) -> Any:
+        said = [arg() if callable(arg) else arg for arg in args]
+        if not depends_on_backend(name):
+            return await super()._run(name, said, seconds)
+        if not said or not isinstance(said[-1], _Expected):
+            said.append(EMBEDDED if self.cut_over else b"")
+        try:
+            return await super()._run(name, said, seconds)
+        except ReplyError as error:
+            if error.code != "BACKEND":
+                raise
+        await self.follow()
+        raise BackendSwitched
+
+    async def _open(self) -> None:
+        await super()._open()
+        await self.follow()
+
+    async def follow(self) -> None:
+        """See where the bindings are kept now.
+
+        Raises:
+            StoreUnavailable, TooManyRequests, ReplyError: nobody can tell.
+        """
+        self.cut_over = await super()._run("backend", ()) == EMBEDDED

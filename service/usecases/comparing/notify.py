@@ -1,0 +1,170 @@
+"""Comparing Notify bindings: all of them, and what seems to differ once more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from service.domain.addresses import canonical
+from service.domain.record import Channel, Record, State
+from service.domain.sids import BindingSid, user_sid
+from service.domain.upstream import Agreed, Held, decide
+from service.usecases.applying import held_of, listing
+from service.usecases.comparing.difference import Difference, What
+from service.usecases.comparing.shelves import Binding, NotifyShelves, digest, version_digest
+from service.usecases.service import Service
+from service.usecases.upstreams import NotifyUpstream
+
+AGAIN = 500
+"""Where there are no more candidates than these, each is looked at again: it may have been in motion."""
+
+_ROUNDS, _ROUND_SECONDS, _LIST_SECONDS = 3, 1.0, 60.0
+_RECORDS = 500
+
+
+class _Candidate(msgspec.Struct, frozen=True):
+    fingerprint: bytes
+    difference: Difference
+
+
+async def notify_differences(service: Service, upstream: NotifyUpstream) -> AsyncIterator[Difference]:
+    """Those of Notify bindings. What the upstream holds is kept in memory meanwhile, 56 bytes for each.
+
+    Raises:
+        UpstreamError, StoreUnavailable, TooManyRequests
+    """
+    doubtful: list[_Candidate] | None = []
+    async for candidate in _candidates(service, upstream):
+        if doubtful is None:
+            yield candidate.difference
+            continue
+        doubtful.append(candidate)
+        if len(doubtful) > AGAIN:
+            for each in doubtful:
+                yield each.difference
+            doubtful = None
+    for number in range(_ROUNDS):
+        if not doubtful:
+            return
+        await asyncio.sleep(number * _ROUND_SECONDS)
+        doubtful = await _still(service, upstream, doubtful)
+    for each in doubtful or ():
+        yield each.difference
+
+
+async def _candidates(service: Service, upstream: NotifyUpstream) -> AsyncIterator[_Candidate]:
+    shelves = await _shelved(service, upstream)
+    there: dict[bytes, list[Binding]] = {}
+    number = -1
+    # Both sides go by fingerprint.
+    async for record in _records(service):
+        while number < record.fingerprint[0]:
+            for candidate in _unknown(there):
+                yield candidate
+            number += 1
+            there = shelves.take(number)
+        what = _compare(record, there.pop(record.fingerprint, []))
+        if what is not None:
+            yield what
+    while number < 256:
+        for candidate in _unknown(there):
+            yield candidate
+        number += 1
+        there = shelves.take(number) if number < 256 else {}
+
+
+async def _shelved(service: Service, upstream: NotifyUpstream) -> NotifyShelves:
+    shelves, prints = NotifyShelves(), service.fingerprints
+    at: str | None = None
+    while True:
+        page = await upstream.bindings.page(at)
+        for binding in page.bindings:
+            held = held_of(binding)
+            if held is not None:
+                address = prints.address(canonical(held.kind, binding.address))
+                owner, version = prints.owner(binding.identity), version_digest(held.attributes.protocol_version)
+                shelves.put(Binding(address, held.sid, owner, digest(held.kind, held.attributes), version))
+        at = page.next
+        if at is None:
+            return shelves
+
+
+def _compare(record: Record, held: Sequence[Binding]) -> _Candidate | None:
+    if is_owed(record):
+        return _of(record, What.OWED, record.sid)
+    if not record.channels & Channel.NOTIFY:
+        return _of(record, What.UNWANTED, held[0].sid) if held else None
+    sid = record.visible_sid(Channel.NOTIFY) or record.sid
+    if not held:
+        return _of(record, What.MISSING, sid)
+    wanted, desired = digest(record.type, record.attributes), record.attributes.protocol_version
+    for binding in held:
+        if (
+            binding.sid == sid
+            and binding.digest == wanted
+            and (desired is None or binding.version == version_digest(desired))
+        ):
+            return None
+    return _of(record, What.DIFFERS, held[0].sid)
+
+
+def is_owed(record: Record) -> bool:
+    """Whether a worker has yet to bring its Notify binding to the desired state, or to look whether it is."""
+    return bool(record.doubt or record.notify in (State.PENDING, State.UNKNOWN))
+
+
+def _of(record: Record, what: What, sid: BindingSid) -> _Candidate:
+    detail = "refused: see `bindery dead list`" if record.notify == State.FAILED else ""
+    found = Difference(api="notify", what=what, user_sid=user_sid(record.owner), binding_sid=str(sid), detail=detail)
+    return _Candidate(record.fingerprint, found)
+
+
+def _unknown(there: dict[bytes, list[Binding]]) -> list[_Candidate]:
+    return [_stranger(held) for bindings in there.values() for held in bindings]
+
+
+def _stranger(held: Binding) -> _Candidate:
+    found = Difference(api="notify", what=What.UNKNOWN, user_sid=user_sid(held.owner), binding_sid=str(held.sid))
+    return _Candidate(held.fingerprint, found)
+
+
+async def _still(service: Service, upstream: NotifyUpstream, candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """Those that a second look, at each by itself, finds to differ."""
+    read = await asyncio.gather(*(service.reading.registration(c.fingerprint) for c in candidates))
+    records = [record for record in read if record is not None]
+    there = await listing(service, upstream, records, time.monotonic() + _LIST_SECONDS) if records else {}
+    left: list[_Candidate] = []
+    for candidate, record in zip(candidates, read, strict=True):
+        if record is not None:
+            what = _differs(record, there.get(record.fingerprint, []))
+            if what is not None:
+                left.append(what)
+        elif await upstream.bindings.fetch(candidate.difference.binding_sid) is not None:
+            left.append(candidate)
+    return left
+
+
+def _differs(record: Record, held: list[Held]) -> _Candidate | None:
+    if is_owed(record):
+        return _of(record, What.OWED, record.sid)
+    if not record.channels & Channel.NOTIFY:
+        return _of(record, What.UNWANTED, held[0].sid) if held else None
+    sid = record.visible_sid(Channel.NOTIFY) or record.sid
+    if not held:
+        return _of(record, What.MISSING, sid)
+    decision = decide(record, held)
+    agreed = isinstance(decision, Agreed) and decision.binding is not None and decision.binding.sid == sid
+    return None if agreed else _of(record, What.DIFFERS, held[0].sid)
+
+
+async def _records(service: Service) -> AsyncIterator[Record]:
+    position = b""
+    while True:
+        records, position = await service.reading.scan(chat=False, position=position, backwards=False, records=_RECORDS)
+        for record in records:
+            yield record
+        if not position:
+            return

@@ -1,0 +1,134 @@
+"""Switching: a Service's bindings are kept here instead of at its upstreams, or there again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from service.backends.twilio import ChatBinding
+from service.domain.addresses import BindingType
+from service.domain.record import Channel, Record, State
+from service.domain.sids import BindingSid
+from service.store.adoptions import Found
+from service.store.switches import AT_ONCE
+from service.usecases.adopting import chat_found, notify_found
+from service.usecases.service import Service
+from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+
+_DONE = State.APPLIED, State.NONE
+_GOOGLE = {BindingType.FCM: BindingType.GCM, BindingType.GCM: BindingType.FCM}
+
+
+async def cut_over(service: Service, *, agreed: bool) -> None:
+    """Keep the bindings here from now on. SIDs that were shown stay valid until what they name changes.
+
+    ``agreed``: the two sides were compared, and did not differ. May be done again: then what it left undone is done.
+
+    Raises:
+        UpstreamError: the upstream's Chat bindings could not be listed; nothing was switched.
+        StoreUnavailable, StoreFull, TooManyRequests: do it again.
+    """
+    if service.chat_upstream is not None:
+        await _entitle(service, service.chat_upstream)
+    await service.switches.over(agreed=agreed)
+    async for keys in _keys(service, _unsettled):
+        service.wake(await service.switches.settle_here(keys))
+
+
+def _unsettled(record: Record, channel: Channel) -> bool:
+    if channel is Channel.CHAT:
+        return record.chat not in _DONE
+    return bool(record.notify not in _DONE or record.doubt or record.full or not record.channels)
+
+
+async def _entitle(service: Service, upstream: ChatUpstream) -> None:
+    prints = service.fingerprints
+    async for bindings in _pages(upstream):
+        sids: list[tuple[bytes, bytes, bool]] = []
+        for binding in bindings:
+            found = chat_found(binding)
+            if found is None:
+                continue
+            owner = prints.owner(found.attributes.identity)
+            sids.append((prints.chat(owner, found.address, found.kind.code), found.sid.raw, False))
+            if found.kind in _GOOGLE:
+                sids.append((prints.chat(owner, found.address, _GOOGLE[found.kind].code), found.sid.raw, True))
+        for first in range(0, len(sids), AT_ONCE):
+            await service.switches.entitle(sids[first : first + AT_ONCE])
+
+
+async def undo(service: Service) -> None:
+    """Keep the bindings at the upstreams again: all that is wanted here is compared with what is there and put right.
+
+    What the upstream has held since before the cut-over, and nobody here knows any more, goes; what was made there
+    since stays, for an import to find. May be done again, if it ended early.
+
+    Raises:
+        UpstreamError: an upstream could not be listed.
+        StoreUnavailable, StoreFull, TooManyRequests
+    """
+    state = await service.switches.back()
+    since = state.taken_back or 0
+    async for keys in _keys(service, lambda *_: True):
+        service.wake(await service.switches.take_back(keys))
+    notify, chat = service.configured
+    if notify is not None:
+        await _forget_notify(service, notify, since)
+    if chat is not None:
+        await _forget_chat(service, chat, since)
+    await service.switches.done()
+
+
+async def _forget_notify(service: Service, upstream: NotifyUpstream, since: int) -> None:
+    at: str | None = None
+    while True:
+        page = await upstream.bindings.page(at)
+        found = [f for f in map(notify_found, page.bindings) if f is not None and f.updated <= since]
+        for first in range(0, len(found), AT_ONCE):
+            service.wake(await service.switches.take_back((), found[first : first + AT_ONCE]))
+        at = page.next
+        if at is None:
+            return
+
+
+async def _forget_chat(service: Service, upstream: ChatUpstream, since: int) -> None:
+    async for bindings in _pages(upstream):
+        found = [f for f in map(chat_found, bindings) if f is not None and f.updated <= since]
+        for sid in await _unknown(service, found):
+            await upstream.bindings.delete(str(sid))
+
+
+async def _unknown(service: Service, found: Sequence[Found]) -> list[BindingSid]:
+    owners = {f.attributes.identity: service.fingerprints.owner(f.attributes.identity) for f in found}
+    noted = await service.reading.chat_bindings_of(list(owners.values())) if owners else []
+    known = {
+        (identity, record.address) for identity, records in zip(owners, noted, strict=True) for record in records or ()
+    }
+    return [f.sid for f in found if (f.attributes.identity, f.address) not in known]
+
+
+async def _pages(upstream: ChatUpstream) -> AsyncIterator[Sequence[ChatBinding]]:
+    at: str | None = None
+    while True:
+        page = await upstream.bindings.page(at)
+        yield page.bindings
+        at = page.next
+        if at is None:
+            return
+
+
+async def _keys(
+    service: Service, chosen: Callable[[Record, Channel], bool]
+) -> AsyncIterator[list[tuple[bytes, bytes]]]:
+    """Spaces and keys of all records that are chosen, some at a time."""
+    for channel, space in ((Channel.NOTIFY, b"r"), (Channel.CHAT, b"k")):
+        position = b""
+        while True:
+            chat = channel is Channel.CHAT
+            records, position = await service.reading.scan(
+                chat=chat, position=position, backwards=False, records=AT_ONCE
+            )
+            keys = [(space, record.fingerprint) for record in records if chosen(record, channel)]
+            if keys:
+                yield keys
+            if not position:
+                break
