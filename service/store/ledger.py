@@ -119,8 +119,8 @@ class Ledgers:
     def __init__(self, section: Section, *, events_max: int, external: Channel = NO_CHANNEL) -> None:
         self._section = section
         self._external = section.by_backend(external, lambda there: b"%d" % there)
-        # What was worked for one backend must not be settled for another.
-        self._settle = section.bound(cut_over=True) if external & Channel.NOTIFY else section.run
+        # What is taken for one backend must not be settled for another.
+        self._notify = section.bound(cut_over=True) if external & Channel.NOTIFY else section.run
         self._settle_chat = (
             (section.bound(cut_over=True), section.bound(cut_over=False))
             if external & Channel.CHAT
@@ -130,7 +130,7 @@ class Ledgers:
 
     async def take(self, lane: Lane, limit: int, lease_ms: int) -> Lease | None:
         """Lease up to ``limit`` due entries of a Notify lane; None, and the wake flag cleared, if none is due."""
-        reply = await self._section.run("take", _name(lane), b"%d" % limit, b"%d" % lease_ms)
+        reply = await self._notify("take", _name(lane), b"%d" % limit, b"%d" % lease_ms)
         if not reply:
             return None
         token: bytes = reply[0]
@@ -140,7 +140,7 @@ class Ledgers:
     async def settle(self, lane: Lane, token: bytes, settlements: Sequence[Settlement], *, external: bool) -> int:
         """Settle leased entries; what no longer matches stays owed. Answers how many matched."""
         args = [part for settlement in settlements for part in settlement.args()]
-        settled: int = await self._settle(
+        settled: int = await self._notify(
             "settle", _name(lane), token, b"1" if external else b"0", self._events_max, *args
         )
         return settled

@@ -20,7 +20,7 @@ def script(name: str) -> Script:
     return Script(name, whole.encode())
 
 
-_ANY_BACKEND = frozenset({"audit_turn", "clock", "lists", "open", "place", "sweep", "switch", "take", "take_chat", "wake"})
+_ANY_BACKEND = frozenset({"audit_turn", "clock", "lists", "open", "place", "sweep", "switch", "take_chat", "wake"})
 """Those that write, but nothing that depends on where bindings are kept."""
 
 _GUARD = b"""

@@ -127,10 +127,11 @@ async def delete(service: Service, sid: str, traceparent: str | None = None) -> 
     parsed = BindingSid.parse(sid)
     if parsed is None:
         return False
-    if service.notify_upstream is not None:
-        if service.cold is not None and await service.reading.binding(parsed) is None:
-            await service.cold.find(parsed)
-        return await confirming.delete(service, service.notify_upstream, parsed, traceparent)
+    upstream, cold = service.notify_upstream, service.cold
+    if upstream is not None:
+        if cold is not None and await service.reading.binding(parsed) is None:
+            await cold.find(parsed)
+        return await confirming.delete(service, upstream, parsed, traceparent)
     removed, wake, _ = await service.registrations.remove_binding(parsed, Channel.NOTIFY, at_once=service.at_once)
     service.wake(wake, traceparent)
     return removed

@@ -16,8 +16,8 @@ from service.store.listings import Listings
 from service.store.reading import Reading
 from service.store.registrations import Registrations
 from service.store.section import Section
-from service.usecases.cold_reading import ColdReads
 from service.store.switches import Switches
+from service.usecases.cold_reading import ColdReads
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
 

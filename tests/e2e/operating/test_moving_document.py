@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,12 +17,14 @@ import httpx
 import msgspec
 import pytest
 
-from tests.e2e.compatible.api_process import api_process, free_port
-from tests.e2e.compatible.deployment import ACCOUNT, CHAT, SERVICE, TOKEN, bind_chat_of, environment, settings_of
+from tests.e2e.compatible.api_process import api_process
+from tests.e2e.compatible.deployment import ACCOUNT, CHAT, SERVICE, TOKEN, bind_chat_of, settings_of
+from tests.e2e.compatible.deployment import environment as environment_there
+from tests.integration.workers.bench import environment
 from tests.servers.valkey import ValkeyServer
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "moving.md"
-SECONDS = 120
+SECONDS = 90
 
 
 @pytest.fixture
@@ -28,14 +32,21 @@ def upstream(tmp_path: Path) -> Iterator[str]:
     """What stands in for Twilio, with bindings of both kinds."""
     (tmp_path / "upstream").mkdir()
     with ValkeyServer() as store:
-        environ = environment(store.url, tmp_path / "upstream")
-        with api_process(environ, tmp_path / "upstream" / "api") as url:
+        environ = environment_there(store.url, tmp_path / "upstream")
+        with api_process(environ, tmp_path / "upstream") as url:
             with httpx.Client(base_url=url, auth=(ACCOUNT, TOKEN)) as client:
                 for n in range(30):
                     form = {"Identity": f"user-{n}", "BindingType": "fcm", "Address": f"token-{n}"}
                     client.post(f"/v1/Services/{SERVICE}/Bindings", data=form).raise_for_status()
             asyncio.run(bind_chat_of(settings_of(environ), "alice", ["endpoint-1", "endpoint-2"]))
             yield url
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def script(upstream: str, port: int, other_store: str) -> str:
@@ -60,32 +71,38 @@ def script(upstream: str, port: int, other_store: str) -> str:
 @pytest.mark.slow
 def test_a_team_moves(upstream: str, tmp_path: Path) -> None:
     """From bindings at the upstream to the same ones in a second store of our own, under their SIDs."""
-    port = free_port()
+    port, said = free_port(), tmp_path / "said"
     with ValkeyServer() as store, ValkeyServer() as other, httpx.Client(auth=(ACCOUNT, TOKEN)) as client:
         bare = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
         environ = {
             **bare,
-            **environment(store.url, tmp_path),
+            **environment(store.url),
+            "BINDERY_QUEUE_URL": "",
             "BINDERY_PORT": str(port),
             "BINDERY_DATA_DIR": str(tmp_path / "data"),
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
         before = client.get(f"{upstream}/v1/Services/{SERVICE}/Bindings?PageSize=1000").json()["bindings"]
-        with subprocess.Popen(
-            ["sh", "-eu", "-c", script(upstream, port, other.url)],
-            cwd=tmp_path,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process:
+        with (
+            said.open("wb") as output,
+            subprocess.Popen(
+                ["sh", "-eu", "-c", script(upstream, port, other.url)],
+                cwd=tmp_path,
+                env=environ,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as process,
+        ):
             try:
-                said, _ = process.communicate(timeout=SECONDS)
+                status = process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                status = None
             finally:
-                if process.poll() is None:
+                # What it has started, and did not end.
+                with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-        assert process.returncode == 0, said
+        assert status == 0, said.read_text()
     lines = [msgspec.json.decode(line) for line in (tmp_path / "again.ndjson").read_bytes().splitlines()]
     assert {line["sid"] for line in lines if line["line"] == "registration"} == {b["sid"] for b in before}
     assert len([line for line in lines if line["line"] == "chat"]) == 2
