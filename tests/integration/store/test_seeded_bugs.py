@@ -10,8 +10,8 @@ import pytest
 
 from service.domain.errors import BinderyError
 from service.redis import Script
-from service.store import section
 from service.store.scripts import script
+from service.store.section import Section
 from tests.integration.store import (
     test_adopting,
     test_cap,
@@ -105,7 +105,7 @@ async def caught(run: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyP
         seeded += source.count(right.encode())
         return Script(name, source.replace(right.encode(), wrong.encode()))
 
-    monkeypatch.setattr(section, "script", broken)
+    monkeypatch.setattr(Section, "_script", staticmethod(broken))
     with pytest.raises((AssertionError, BinderyError, pytest.fail.Exception, TimeoutError)):
         async with asyncio.timeout(2):
             await run()
