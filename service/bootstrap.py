@@ -18,7 +18,7 @@ from service.domain.limits import CAP, CLOCK_LEEWAY
 from service.domain.record import Channel
 from service.domain.services import Upstream
 from service.queue import JobQueue
-from service.redis import Redis, RedisError, connect
+from service.redis import Redis, connect
 from service.settings import ServiceConfig, Settings
 from service.store.adoptions import Adoptions
 from service.store.archives import Archives
@@ -91,7 +91,7 @@ async def _follow(section: SwitchedSection) -> None:
     while True:
         await asyncio.sleep(_FOLLOW_SECONDS)
         if section.opened:
-            with contextlib.suppress(BinderyError, RedisError):
+            with contextlib.suppress(BinderyError):
                 await section.follow()
 
 

@@ -151,7 +151,7 @@ class Section:
             StoreRefused: written by a newer schema, or under another fingerprint key.
             StoreUnavailable, TooManyRequests: it could not be asked.
         """
-        with _as_ours():
+        with as_ours():
             made: Any = await self.redis.command("HMGET", self.anchor, "schema", "check", key=self.anchor)
         if made[0] is None:
             return False
@@ -163,10 +163,10 @@ class Section:
         found = await self.look()
         if not found or not self._opened:
             # Asked once: a server that is set to evict later should not take down all that is in use.
-            with _as_ours():
+            with as_ours():
                 await self._refuse_eviction()
         if not found:
-            with _as_ours():
+            with as_ours():
                 made: Any = await self._run("open", (b"%d" % SCHEMA, self.check.encode()))
             self._refuse_others(made)
         self._opened = True
@@ -194,7 +194,8 @@ class Section:
 
 
 @contextmanager
-def _as_ours() -> Iterator[None]:
+def as_ours() -> Iterator[None]:
+    """Errors of the store's client as ours."""
     try:
         yield
     except Unavailable as error:

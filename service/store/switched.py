@@ -14,7 +14,7 @@ from service.domain.errors import BinderyError
 from service.domain.record import Channel
 from service.redis import ReplyError
 from service.store.scripts import depends_on_backend, guarded
-from service.store.section import Argument, Run, Section
+from service.store.section import Argument, Run, Section, as_ours
 
 EMBEDDED = b"embedded"
 """What stands in the anchor once a Service is cut over; before, nothing."""
@@ -82,6 +82,7 @@ class SwitchedSection(Section):
         """See where the bindings are kept now.
 
         Raises:
-            StoreUnavailable, TooManyRequests, ReplyError: nobody can tell.
+            StoreUnavailable, TooManyRequests: nobody can tell.
         """
-        self.cut_over = await super()._run("backend", ()) == EMBEDDED
+        with as_ours():
+            self.cut_over = await super()._run("backend", ()) == EMBEDDED
