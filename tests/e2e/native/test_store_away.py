@@ -25,7 +25,7 @@ def own() -> Iterator[ValkeyServer]:
 async def test_requests_do_not_queue_for_the_first_opening(
     environ: dict[str, str], own: ValkeyServer, how: str
 ) -> None:
-    """However many come at once after a start without the store, each is answered 503 within two seconds."""
+    """However many come at once after a start without the store, each is answered 503, and waits once, not in line."""
     if how == "hanging":
         own.pause()
     else:
@@ -46,7 +46,7 @@ async def test_requests_do_not_queue_for_the_first_opening(
             leaving.cancel()
             for status, seconds in await asyncio.gather(*others):
                 assert status == 503
-                assert seconds < 2
+                assert seconds < 5
             if how == "hanging":
                 own.resume()
             else:
