@@ -76,9 +76,9 @@ async def _judge(
     named = [work for work in identities if owed(work)]
     if not named:
         return {}
-    noted = [(work.records[0].attributes.identity, work.records) for work in named]
+    identities_named = [work.records[0].attributes.identity for work in named]
     try:
-        found = await judged(service, upstream, noted, Attempt(deadline))
+        found = await judged(service, upstream, identities_named, Attempt(deadline))
     except UpstreamError as error:
         return {work.owner: error for work in named}
     return {work.owner: judgements for work, judgements in zip(named, found, strict=True)}

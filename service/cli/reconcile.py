@@ -55,9 +55,8 @@ async def _run(identity: str, wanted: str | None, dry_run: bool) -> list[Judgeme
         upstream = service.chat_upstream
         if upstream is None:
             raise click.ClickException("this Service has no Chat upstream: there is nothing to reconcile")
-        [noted] = await service.reading.chat_bindings_of([service.fingerprints.owner(identity)])
         attempt = Attempt(time.monotonic() + _SECONDS)
-        [judgements] = await judged(service, upstream, [(identity, noted or [])], attempt)
+        [judgements] = await judged(service, upstream, [identity], attempt)
         if not dry_run:
             await delete_unwanted(upstream, judgements, attempt)
         return judgements

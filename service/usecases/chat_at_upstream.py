@@ -14,11 +14,11 @@ from typing import NamedTuple
 from service.backends.twilio import Attempt, ChatBinding, Refused, UpstreamError
 from service.domain.addresses import PUSH_TYPES
 from service.domain.errors import BadPageToken, UpstreamRefused, UpstreamSilent
-from service.domain.judging import Listed
+from service.domain.judging import Listed, Why
 from service.domain.limits import WAIT_SECONDS
 from service.domain.record import Channel
 from service.domain.sids import BindingSid
-from service.usecases.chat_reconciling import judge_listed, listed_of
+from service.usecases.chat_reconciling import Noted, judge_listed, listed_of, noted_of
 from service.usecases.paging import Page, Position
 from service.usecases.service import Service
 from service.usecases.upstreams import ChatUpstream
@@ -42,9 +42,12 @@ async def of(service: Service, upstream: ChatUpstream, identities: Sequence[str]
         UpstreamSilent, UpstreamRefused, StoreUnavailable, TooManyRequests
     """
     async with _answered():
-        attempt = Attempt(time.monotonic() + WAIT_SECONDS)
-        found = await upstream.bindings.of(list(dict.fromkeys(identities)), attempt)
-    return await _shown(service, upstream, found)
+        unique = list(dict.fromkeys(identities))
+        # Noted before the list: what goes in between is noted as removed then, or is not listed.
+        noted = await noted_of(service, unique)
+        found = await upstream.bindings.of(unique, Attempt(time.monotonic() + WAIT_SECONDS))
+    shown, _ = await _shown(service, upstream, found, noted)
+    return shown
 
 
 async def page(
@@ -63,10 +66,16 @@ async def page(
     if types and not kept_there:
         return Page([], None, None)
     at = start.fingerprint[len(_CURSOR) :].decode() or upstream.bindings.first(size, kept_there)
+    attempt = Attempt(time.monotonic() + WAIT_SECONDS)
     async with _answered():
-        found = await upstream.bindings.page(at, Attempt(time.monotonic() + WAIT_SECONDS))
-    shown = [one.binding for one in await _shown(service, upstream, found.bindings)]
-    return Page(shown, None, Position(_CURSOR + found.next.encode()) if found.next else None)
+        found = await upstream.bindings.page(at, attempt)
+    noted = await noted_of(service, list(dict.fromkeys(binding.identity for binding in found.bindings)))
+    shown, strangers = await _shown(service, upstream, found.bindings, noted)
+    # What was confirmed as removed between the two seems never to have been registered; it is listed no more.
+    async with _answered():
+        still = {binding.sid for binding in await upstream.bindings.of(strangers, attempt)} if strangers else set()
+    bindings = [one.binding for one in shown if one.binding.identity not in strangers or one.binding.sid in still]
+    return Page(bindings, None, Position(_CURSOR + found.next.encode()) if found.next else None)
 
 
 async def identity_of(service: Service, owner: bytes) -> str | None:
@@ -109,17 +118,21 @@ def seconds(at: datetime | None) -> int:
     return int(at.timestamp()) if at else 0
 
 
-async def _shown(service: Service, upstream: ChatUpstream, found: Sequence[ChatBinding]) -> list[Shown]:
-    """Those that are not to go, in the same order."""
-    listed: dict[str, list[Listed]] = {}
+async def _shown(
+    service: Service, upstream: ChatUpstream, found: Sequence[ChatBinding], noted: Noted
+) -> tuple[list[Shown], list[str]]:
+    """Those that are not to go, in the same order; and who has such as were never registered here."""
+    listed: dict[str, list[Listed]] = {identity: [] for identity, _ in noted}
     for binding in found:
         listed.setdefault(binding.identity, []).append(listed_of(binding))
-    owners = [service.fingerprints.owner(identity) for identity in listed]
-    noted = await service.reading.chat_bindings_of(owners) if owners else []
-    work = [(identity, records or []) for identity, records in zip(listed, noted, strict=True)]
-    verdicts = await judge_listed(service, upstream, work, listed)
-    kept = {j.binding.sid for judgements in verdicts for j in judgements if j.kept}
-    return [_placed(binding) for binding in found if binding.sid in kept]
+    verdicts = await judge_listed(service, upstream, noted, listed)
+    kept = {judgement.binding.sid for judgements in verdicts for judgement in judgements if judgement.kept}
+    strangers = [
+        identity
+        for (identity, _), judgements in zip(noted, verdicts, strict=True)
+        if any(judgement.why is Why.UNKNOWN for judgement in judgements)
+    ]
+    return [_placed(binding) for binding in found if binding.sid in kept], strangers
 
 
 def _placed(binding: ChatBinding) -> Shown:

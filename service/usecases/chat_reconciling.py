@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from service.backends.twilio import Attempt, ChatBinding
 from service.domain.judging import Judgement, Listed, judge
@@ -10,27 +11,43 @@ from service.domain.record import Record
 from service.usecases.service import Service
 from service.usecases.upstreams import ChatUpstream
 
+Noted: TypeAlias = Sequence[tuple[str, Sequence[Record]]]
+"""Identities, and what is noted here of the Chat bindings of each."""
+
 
 async def judged(
-    service: Service, upstream: ChatUpstream, noted: Sequence[tuple[str, Sequence[Record]]], attempt: Attempt
+    service: Service, upstream: ChatUpstream, identities: Sequence[str], attempt: Attempt
 ) -> list[list[Judgement]]:
-    """For each identity, with what is noted of it here, a judgement on each of its bindings there.
+    """For each identity a judgement on each of its bindings there, to delete by.
+
+    It is by what is noted after the list: who has logged in again meanwhile keeps what the list shows.
 
     Raises:
         UpstreamError: it could not be listed.
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
-    listed: dict[str, list[Listed]] = {identity: [] for identity, _ in noted}
+    listed: dict[str, list[Listed]] = {identity: [] for identity in identities}
     for binding in await upstream.bindings.of(list(listed), attempt):
         if binding.identity in listed:
             listed[binding.identity].append(listed_of(binding))
-    return await judge_listed(service, upstream, noted, listed)
+    return await judge_listed(service, upstream, await noted_of(service, identities), listed)
+
+
+async def noted_of(service: Service, identities: Sequence[str]) -> Noted:
+    """What is noted here of each identity's Chat bindings, removals included that are not confirmed yet.
+
+    Raises:
+        StoreUnavailable, TooManyRequests: the store could not be asked.
+    """
+    owners = [service.fingerprints.owner(identity) for identity in identities]
+    found = await service.reading.chat_bindings_of(owners) if owners else []
+    return [(identity, records or []) for identity, records in zip(identities, found, strict=True)]
 
 
 async def judge_listed(
     service: Service,
     upstream: ChatUpstream,
-    noted: Sequence[tuple[str, Sequence[Record]]],
+    noted: Noted,
     listed: dict[str, list[Listed]],
 ) -> list[list[Judgement]]:
     """The same of bindings that have been listed.
@@ -50,20 +67,12 @@ async def judge_listed(
 async def reconcile(service: Service, upstream: ChatUpstream, identities: Sequence[str], attempt: Attempt) -> int:
     """List identities and delete what must not stay; answers how many bindings that were.
 
-    What is noted here is read last: what was registered meanwhile stays.
-
     Raises:
         UpstreamError: not all of it was done.
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
-    listed: dict[str, list[Listed]] = {identity: [] for identity in identities}
-    for binding in await upstream.bindings.of(identities, attempt):
-        if binding.identity in listed:
-            listed[binding.identity].append(listed_of(binding))
-    found = await service.reading.chat_bindings_of([service.fingerprints.owner(identity) for identity in listed])
-    noted = [(identity, records or []) for identity, records in zip(listed, found, strict=True)]
     count = 0
-    for judgements in await judge_listed(service, upstream, noted, listed):
+    for judgements in await judged(service, upstream, identities, attempt):
         count += await delete_unwanted(upstream, judgements, attempt)
     return count
 

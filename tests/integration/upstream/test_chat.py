@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
+from service.backends.twilio import Attempt, ChatBinding
 from service.bootstrap import runtime
 from service.cli import main
 from service.domain.errors import BadPageToken, UpstreamSilent
@@ -160,6 +162,32 @@ async def test_what_comes_while_an_identity_is_worked_is_not_forgotten(chat: Pai
     assert (await chat.record("t-tablet")).chat == State.APPLIED
 
 
+async def test_a_login_that_comes_before_the_list_keeps_its_binding(
+    chat: Pair, there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device was logged out when the work was taken; what the list shows is its new session's."""
+    await there.connect("alice", "e-phone")
+    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.converge()
+    await log_out(chat.service, "alice", device_id="phone")
+    upstream = chat.service.chat_upstream
+    assert upstream is not None
+    list_now, came = upstream.bindings.of, asyncio.Event()
+
+    async def meanwhile(identities: Sequence[str], attempt: Attempt | None = None) -> list[ChatBinding]:
+        if not came.is_set():
+            came.set()
+            await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+            await there.connect("alice", "e-phone")
+        return await list_now(identities, attempt)
+
+    monkeypatch.setattr(upstream.bindings, "of", meanwhile)
+    await chat.converge()
+    assert came.is_set()
+    assert await there.endpoints() == {("alice", "e-phone")}
+    assert (await chat.record("t-phone")).chat == State.APPLIED
+
+
 async def test_the_routes_read_through_and_show_nobody_what_he_has_lost(chat: Pair, there: There) -> None:
     """Under the upstream's SIDs; a binding whose delete is yet to come there is shown no more."""
     sids = await there.connect("alice", "e-phone", "e-pc")
@@ -236,6 +264,34 @@ async def test_a_users_list_reads_through(chat: Pair, there: There) -> None:
     assert await of_user(sid) is None
     await chat.bind("alice", "t-phone", "phone")
     assert await of_user(sid) == {"e-phone", "e-pc"}
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["of an identity", "of the Service"])
+async def test_a_removal_that_is_confirmed_while_a_route_lists_is_shown_to_nobody(
+    chat: Pair, there: There, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """The list is from before the delete, and what is noted here from after it."""
+    await there.connect("alice", "e-phone", "e-pc")
+    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.converge()
+    await log_out(chat.service, "alice", device_id="phone")
+    upstream = chat.service.chat_upstream
+    assert upstream is not None
+    listing, method = upstream.bindings, "page" if whole else "of"
+    list_now, confirmed = getattr(listing, method), asyncio.Event()
+
+    async def then_confirmed(*args: Any) -> Any:
+        found = await list_now(*args)
+        if not confirmed.is_set():
+            confirmed.set()
+            await chat.converge()
+        return found
+
+    monkeypatch.setattr(listing, method, then_confirmed)
+    wanted = Filter() if whole else Filter(identities=("alice",))
+    page = await chat_bindings.page(chat.service, wanted, Position(), 50)
+    assert confirmed.is_set()
+    assert [binding.endpoint for binding in page.items] == ["e-pc"]
 
 
 def test_a_dry_run_says_what_it_would_do_and_why(
