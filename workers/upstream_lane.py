@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from service.domain.jobs import Lane, Ledger
 from service.store.ledger import Verdict
@@ -20,6 +21,9 @@ GROUP_SECONDS = 0.02
 """What a settlement waits for others, so that they take one transaction."""
 
 _SETTLED_AT_ONCE = 20
+
+_SHORT_PAUSE = 2.0
+"""Seconds for which a job waits: no longer than it takes until a sweep would find its lane."""
 
 
 async def drain_upstream(service: Service, lane: Lane, end: float, stopping: asyncio.Event, tally: Tally) -> str | None:
@@ -53,9 +57,13 @@ async def _drain(
     tally: Tally,
 ) -> str | None:
     while time.monotonic() < end and not stopping.is_set():
-        room = await upstream.room()
+        room, pause = await upstream.room()
         if not room:
-            return "left-alone"
+            if pause > _SHORT_PAUSE:
+                return "left-alone"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), pause)
+            continue
         if isinstance(upstream, ChatUpstream):
             more = await chat_batch(service, upstream, lane, room, tally)
         else:

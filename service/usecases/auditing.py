@@ -28,7 +28,8 @@ async def audit_step(service: Service, upstream: NotifyUpstream) -> int | None:
     Raises:
         UpstreamError, StoreUnavailable, TooManyRequests: the step is done again later.
     """
-    if await upstream.room() <= 1:
+    room, _ = await upstream.room()
+    if room <= 1:
         return None
     position = await upstream.audits.claim(TURN_MS)
     if position is None:

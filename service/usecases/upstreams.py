@@ -65,8 +65,10 @@ class _AtUpstream:
         """What a batch may take: two rounds of calls with the wait for admission, and some time to settle."""
         return lease_ms(self.config)
 
-    async def room(self) -> int:
+    async def room(self) -> tuple[int, float]:
         """How many records may be taken now: none while the upstream is left alone, one to try whether it is back.
+
+        And the seconds until asking again is worth while.
 
         Raises:
             StoreUnavailable: nobody can tell.
@@ -75,13 +77,15 @@ class _AtUpstream:
             health = await self.account.admission.health()
         except RedisError:
             raise StoreUnavailable from None
-        if health.held_seconds > 0 or health.pause_seconds > 0:
-            return 0
-        return AT_ONCE if health.state == "closed" else 1
+        pause = max(health.held_seconds, health.pause_seconds)
+        if pause > 0:
+            return 0, pause
+        return AT_ONCE if health.state == "closed" else 1, 0.0
 
     async def is_well(self) -> bool:
         """Whether it may be asked for what somebody waits for. Raises as ``room``."""
-        return await self.room() == AT_ONCE
+        room, _ = await self.room()
+        return room == AT_ONCE
 
 
 class NotifyUpstream(_AtUpstream):

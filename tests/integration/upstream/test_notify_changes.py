@@ -114,7 +114,7 @@ async def test_credentials_that_are_refused_make_no_dead_letters(pair: Pair, mon
     monkeypatch.setattr("service.backends.twilio.errors._ACCOUNT_SECONDS", 0.2)
     pair.proxy.script("POST", Fault(Kind.REFUSAL, status=401))
     await pair.bind("alice", TOKEN)
-    await pair.drain_notify()
+    await batch(pair.service, pair.upstream, pair.lane(TOKEN), 32, Tally())
     assert await pair.service.ledgers.dead_letters() == []
     assert (await pair.upstream.bindings.account.admission.health()).held_seconds > 0
     await pair.converge()
