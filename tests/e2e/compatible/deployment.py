@@ -21,6 +21,7 @@ from service.settings import Settings, load
 from service.usecases.reconciling import reconcile_chat, reconcile_notify
 from service.usecases.registering import Request, register
 from service.usecases.service import Directory, Service
+from service.usecases.views import RegistrationView
 
 ACCOUNT = "AC" + "0" * 31 + "1"
 TOKEN = "an auth token for tests"
@@ -123,16 +124,24 @@ async def bind_chat(
     service: Service, identity: str, endpoint: str, *, kind: BindingType = BindingType.FCM, **more: Any
 ) -> str:
     """A Chat binding, made as apps make them: registered, then applied by a worker. Answers its SID."""
-    digits = endpoint.encode().hex()
-    address = digits.rjust(64, "0") if kind is BindingType.APN else f"token:{digits}"
-    request = Request(identity=identity, kind=kind, address=address, endpoint=endpoint, channels=Channel.CHAT, **more)
-    _, registered = await register(service, request)
-    await drain(service)
+    registered = await create_chat(service, identity, endpoint, kind, **more)
     record = await service.reading.registration(bytes.fromhex(registered.id[:24]))
     assert record is not None
     chat = await service.reading.chat_binding(record.link)
     assert chat is not None
     return str(chat.sid)
+
+
+async def create_chat(
+    service: Service, identity: str, endpoint: str, kind: BindingType, **more: Any
+) -> RegistrationView:
+    """The same, whether it comes to show or not."""
+    digits = endpoint.encode().hex()
+    address = digits.rjust(64, "0") if kind is BindingType.APN else f"token:{digits}"
+    request = Request(identity=identity, kind=kind, address=address, endpoint=endpoint, channels=Channel.CHAT, **more)
+    _, registered = await register(service, request)
+    await drain(service)
+    return registered
 
 
 async def bind_chat_of(settings: Settings, identity: str, endpoints: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The same random histories where a second Bindery holds the Notify bindings, with faults between the two."""
+"""The same random histories where a second Bindery holds the bindings, Notify and Chat, with faults between the two."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from service.backends.twilio import NotifyBinding, UpstreamError
 from service.bootstrap import runtime
@@ -23,10 +23,11 @@ from service.store.adoptions import Source
 from service.store.registrations import Registrations
 from service.usecases.adopting import notify_found
 from service.usecases.service import Service
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 from tests.e2e.compatible.api_process import api_process
+from tests.e2e.compatible.deployment import create_chat
 from tests.e2e.compatible.deployment import environment as environment_there
-from tests.integration.model.contract import CHAT, NOTIFY, Contract, Registration
+from tests.integration.model.contract import CHAT, NOTIFY, Contract, Registration, group
 from tests.integration.model.test_machine import (
     CAP,
     Machine,
@@ -44,9 +45,11 @@ from tests.integration.upstream.pair import Pair, environment
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
 from workers.batches import Tally
+from workers.upstream_chat import chat_batch
 from workers.upstream_lane import batch
 
 LEASE_MS = 400
+BACKING_OFF = ("service.usecases.applying", "workers.upstream_chat")
 
 faults = st.sampled_from(
     [
@@ -78,13 +81,13 @@ class PairDesk(Desk):
             replace_oldest=False,
             token_seconds=TOKEN_SECONDS,
             events_max=1000,
-            external=NOTIFY,
+            external=NOTIFY | CHAT,
         )
         self.ledgers, self.reading = service.ledgers, service.reading
 
     async def delete(self, sid: BindingSid, *, chat: bool = False) -> bool:
-        """Only Chat is kept here, and settled at once."""
-        removed, _, _ = await self.registrations.remove_binding(sid, CHAT if chat else NOTIFY, at_once=CHAT)
+        """Nothing is settled at once: the workers do it."""
+        removed, _, _ = await self.registrations.remove_binding(sid, CHAT if chat else NOTIFY)
         return removed
 
 
@@ -92,6 +95,7 @@ class PairMachine(Machine):
     """In the end the upstream holds just what is desired, once each, under the SIDs that are shown here."""
 
     there: ClassVar[str]
+    environ_there: ClassVar[dict[str, str]]
     store_there: ClassVar[ValkeyServer]
 
     take = None  # type: ignore[assignment]  # workers are real here
@@ -101,15 +105,20 @@ class PairMachine(Machine):
         super().__init__()
         self.listed: tuple[int, list[NotifyBinding]] | None = None
         self.store_there.call("FLUSHALL")
-        self.patch = mock.patch("service.usecases.applying.backoff_ms", return_value=10)
-        self.patch.start()
+        self.patches = [mock.patch(f"{module}.backoff_ms", return_value=10) for module in BACKING_OFF]
+        for patch in self.patches:
+            patch.start()
         self.do(self._start())
         self.contract = Contract(cap=CAP)
+        self.connected: dict[tuple[str, str | None], tuple[str, str]] = {}
+        """Chat bindings that must stay at the upstream: identity and type, by endpoint and Apple's or Google's."""
 
     async def _start(self) -> None:
         self.proxy = FaultProxy(self.there)
         await self.proxy.up()
-        environ = environment(self.url, self.proxy.url)
+        environ = environment(self.url, self.proxy.url, BINDERY_CHAT_UPSTREAM_URL=self.proxy.url)
+        self.sdk_context = runtime(load(self.environ_there))
+        self.sdk_service = (await self.sdk_context.__aenter__()).directory.default()
         self.context = runtime(load(environ))
         self.pair = Pair(await self.context.__aenter__(), self.proxy, self.there)
         self.desk = PairDesk(self.pair.service)
@@ -134,26 +143,61 @@ class PairMachine(Machine):
         """A worker drains a lane."""
         self.do(self.pair.drain(Lane(self.desk.sid, ledger, number)))
 
+    @rule(pick=st.integers(0, 20), kind=kinds.filter(lambda kind: kind is not BindingType.SMS))
+    def connect(self, pick: int, kind: BindingType) -> None:
+        """The SDK of an app that has logged in creates its Chat binding at the upstream, or makes it anew."""
+        live = [r for _, r in sorted(self.contract.registrations.items()) if r.channels & CHAT]
+        if live:
+            registration = live[pick % len(live)]
+            assert registration.endpoint is not None
+            kind = kind if group(kind) == group(registration.kind) else registration.kind
+            self._connect_there(registration.identity, registration.endpoint, kind)
+
+    @rule(identity=identities)
+    def connect_elsewhere(self, identity: str) -> None:
+        """And that of an app which Bindery has never heard of."""
+        self._connect_there(identity, f"{identity}:elsewhere", BindingType.FCM)
+
+    def _connect_there(self, identity: str, endpoint: str, kind: BindingType) -> None:
+        self.do(create_chat(self.sdk_service, identity, endpoint, kind))
+        self.connected[endpoint, group(kind)] = identity, kind.value
+
+    @invariant()
+    def knows_what_must_stay(self) -> None:
+        """Of devices that have logged out, or registered otherwise, Chat bindings need not stay."""
+        live = {(r.endpoint, group(r.kind)): r for r in self.contract.registrations.values() if r.channels & CHAT}
+        for key, (identity, kind) in list(self.connected.items()):
+            registration = live.get(key)
+            kept = registration and (registration.identity, registration.kind.value) == (identity, kind)
+            if not kept and not key[0].endswith(":elsewhere"):
+                del self.connected[key]
+
     @rule(method=st.sampled_from(["POST", "DELETE", "GET"]), fault=faults)
     def fail(self, method: str, fault: Fault) -> None:
         """The next such request meets a fault."""
         self.proxy.script(method, fault)
 
-    @rule(number=numbers, seconds=st.sampled_from([0.0, 0.005, 0.02]))
-    def die(self, number: int, seconds: float) -> None:
+    @rule(number=numbers, ledger=st.sampled_from(Ledger), seconds=st.sampled_from([0.0, 0.005, 0.02]))
+    def die(self, number: int, ledger: Ledger, seconds: float) -> None:
         """A worker is killed in the middle of a batch."""
-        self.do(self._die(number, seconds))
+        self.do(self._die(Lane(self.desk.sid, ledger, number), seconds))
 
-    async def _die(self, number: int, seconds: float) -> None:
+    async def _die(self, lane: Lane, seconds: float) -> None:
         async def dead(_: object) -> None:
             """Hands nothing back."""
 
-        lane = Lane(self.desk.sid, Ledger.NOTIFY, number)
+        service, notify, chat = self.pair.service, self.pair.upstream, self.pair.service.chat_upstream
+        assert chat is not None
         with (
             mock.patch("workers.upstream_lane.hand_back", dead),
+            mock.patch("workers.upstream_chat.hand_back", dead),
             mock.patch.object(NotifyUpstream, "lease_ms", LEASE_MS),
+            mock.patch.object(ChatUpstream, "lease_ms", LEASE_MS),
         ):
-            work = asyncio.create_task(batch(self.pair.service, self.pair.upstream, lane, 32, Tally()))
+            if lane.ledger is Ledger.NOTIFY:
+                work = asyncio.create_task(batch(service, notify, lane, 32, Tally()))
+            else:
+                work = asyncio.create_task(chat_batch(service, chat, lane, 32, Tally()))
             await asyncio.wait({work}, timeout=seconds)
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
@@ -223,16 +267,29 @@ class PairMachine(Machine):
         for binding in await self.pair.bindings():
             assert str((await self.pair.record(binding["address"])).visible_sid(NOTIFY)) == binding["sid"]
         assert await self.pair.service.ledgers.dead_letters() == []
+        await self._check_chat()
+
+    async def _check_chat(self) -> None:
+        """What a login has brought is there; nothing of others, of ended sessions, or twice."""
+        listed = await self.pair.chats()
+        found = {(b["identity"], b["endpoint"], b["binding_type"]) for b in listed}
+        assert len(found) == len(listed)
+        must = {(identity, endpoint, kind) for (endpoint, _), (identity, kind) in self.connected.items()}
+        assert must - found == set()
+        live = {(r.identity, r.endpoint) for r in self.contract.registrations.values() if r.channels & CHAT}
+        assert {(identity, endpoint) for identity, endpoint, _ in found - must} - live == set()
 
     def teardown(self) -> None:
         """And nothing else is left, here or there."""
         try:
             super().teardown()
         finally:
-            self.patch.stop()
+            for patch in self.patches:
+                patch.stop()
 
     async def _stop(self) -> None:
         await self.context.__aexit__(None, None, None)
+        await self.sdk_context.__aexit__(None, None, None)
         await self.proxy.__aexit__(None, None, None)
 
     def do(self, work: Any) -> Any:
@@ -251,7 +308,8 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     directory = tmp_path_factory.mktemp("there")
     with ValkeyServer() as here, ValkeyServer() as store_there:
         PairMachine.url, PairMachine.store_there = here.url, store_there
-        with api_process(environment_there(store_there.url, directory), directory) as PairMachine.there:
+        PairMachine.environ_there = environment_there(store_there.url, directory)
+        with api_process(PairMachine.environ_there, directory) as PairMachine.there:
             yield
 
 

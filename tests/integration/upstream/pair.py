@@ -126,6 +126,13 @@ class Pair(Bench):
                 url, params = answer["meta"]["next_page_url"], None
             return found
 
+    async def chats(self) -> list[dict[str, Any]]:
+        """The Chat bindings that it holds."""
+        async with httpx.AsyncClient(base_url=self.there, auth=(ACCOUNT, TOKEN)) as client:
+            answer = await client.get(f"/v2/Services/{CHAT}/Bindings", params={"PageSize": "50"})
+            found: list[dict[str, Any]] = answer.raise_for_status().json()["bindings"]
+            return found
+
     async def owners(self) -> dict[str, str]:
         """Addresses at the upstream, and whose they are there."""
         return {binding["address"]: binding["identity"] for binding in await self.bindings()}

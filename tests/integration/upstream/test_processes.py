@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,11 +15,9 @@ from twilio.rest import Client  # type: ignore[import-untyped]  # the same
 
 from service.bootstrap import runtime
 from service.settings import load
-from service.usecases.ending import log_out
-from service.usecases.looking_up import look_up
 from tests.e2e.compatible.api_process import api_process
 from tests.integration.upstream.pair import Pair, environment
-from tests.integration.workers.bench import SERVICE, Bench
+from tests.integration.workers.bench import SERVICE
 from tests.integration.workers.worker_process import WorkerProcess
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
@@ -152,80 +149,6 @@ async def test_a_stopped_workers_old_create_does_not_win(own_pair: Pair, start: 
     await eventually(bobs, 30)
     await settled(own_pair)
     assert await bobs()
-
-
-@pytest.mark.slow
-async def test_killed_workers_and_a_lost_queue_cost_no_second_create(
-    own: ValkeyServer, own_pair: Pair, start: Start, proxy: FaultProxy
-) -> None:
-    """Through an outage of the upstream, workers killed twice: each address is created once, less than 1 % more."""
-    workers = [start("one"), start("two")]
-    first = await own_pair.login_many(200)
-    await eventually(lambda: own_pair.applied(first[:1]))
-    workers[0].send(signal.SIGKILL)
-    await proxy.down()
-    for n in range(200, 500):
-        await own_pair.bind(f"user-{n}", f"late-{n}", f"device-{n}")
-    for n in range(400, 500):
-        await log_out(own_pair.service, f"user-{n}", device_id=f"device-{n}")
-    for key in ("bindery:jobs", "bindery:bell"):
-        own.call("DEL", key)
-    workers[1].send(signal.SIGKILL)
-    start("three")
-    await proxy.up()
-    await settled(own_pair, 90)
-    wanted = set(first) | {f"late-{n}" for n in range(200, 400)}
-    assert set(await own_pair.owners()) == wanted
-    assert own_pair.posts() <= 1.01 * len(wanted)
-
-
-@pytest.mark.slow
-async def test_a_dead_upstream_slows_no_other_service(own: ValkeyServer, proxy: FaultProxy, tmp_path: Path) -> None:
-    """One worker, hundreds of registrations for an upstream that answers nothing; the others' are applied at once."""
-    other, file = "IS" + "2" * 32, tmp_path / "services.toml"
-    file.write_text(
-        f'''[[service]]
-sid = "{SERVICE}"
-name = "dead"
-[service.notify_upstream]
-url = "{proxy.url}"
-
-[[service]]
-sid = "{other}"
-name = "own"
-'''
-    )
-    only = ("BINDERY_SERVICE_SID", "BINDERY_CHAT_SERVICE_SID", "BINDERY_NOTIFY_", "BINDERY_CHAT_")
-    environ = {k: v for k, v in environment(own.url, proxy.url).items() if not k.startswith(only)}
-    environ |= {
-        "BINDERY_SERVICES_FILE": str(file),
-        "BINDERY_UPSTREAM_TIMEOUT": "5",
-        "BINDERY_UPSTREAM_LONGEST_REQUEST": "5",
-    }
-    proxy.chance(1, 1.0, [Fault(Kind.NEVER)])
-    async with runtime(load(environ)) as running:
-        dead, alive = Bench(running), Bench(running)
-        alive.service = running.directory.named("own")
-        with WorkerProcess({**environ, "BINDERY_LOG_FORMAT": "json"}, tmp_path / "log"):
-            await alive.login("first", "first")
-            await eventually(lambda: alive.applied(["first"]))
-            await dead.login_many(300)
-            await eventually(lambda: _calling(proxy))
-            slowest = 0.0
-            for n in range(20):
-                began = time.monotonic()
-                await alive.login(f"user-{n}", f"alive-{n}")
-                await eventually(lambda address=f"alive-{n}": alive.applied([address]))  # type: ignore[misc]
-                slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 2
-        [(_, shown)] = await look_up(dead.service, ["of-token-7"])
-        assert len(shown) == 1
-        await log_out(dead.service, "of-token-7")
-        assert [len(found) for _, found in await look_up(dead.service, ["of-token-7"])] == [0]
-
-
-async def _calling(proxy: FaultProxy) -> bool:
-    return len(proxy.seen) >= 16
 
 
 async def _sent(pair: Pair, times: int) -> bool:
