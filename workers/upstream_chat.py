@@ -22,6 +22,7 @@ from service.usecases.upstreams import ChatUpstream
 from workers.attempt import handed_back
 from workers.batches import Tally
 from workers.settling import hand_back, persist
+from workers.upstream_figures import tell
 
 _LONGEST_DELAY_MS = 60_000
 _LEAST_DELAY_MS = 250
@@ -33,7 +34,8 @@ async def chat_batch(service: Service, upstream: ChatUpstream, lane: Lane, most:
     Raises:
         StoreUnavailable, StoreFull, TooManyRequests: leases that were not settled run out.
     """
-    deadline = time.monotonic() + upstream.lease_ms / 1000
+    began = time.monotonic()
+    deadline = began + upstream.lease_ms / 1000
     taken = await service.ledgers.take_chat(lane, most, upstream.lease_ms)
     if taken is None:
         return False
@@ -44,10 +46,13 @@ async def chat_batch(service: Service, upstream: ChatUpstream, lane: Lane, most:
         return await service.ledgers.settle_chat(lane, token, work.owner, settlements, external=True)
 
     async def each(work: ChatWork, verdict: list[Judgement] | UpstreamError | None) -> None:
-        tally.taken += len(owed(work))
+        records = owed(work)
+        tally.taken += len(records)
         settlements = await _work(upstream, work, verdict, deadline)
         await persist(lambda: settle(work, settlements))
         del left[work.owner]
+        worked = [(record, work.owed, s.verdict) for record, s in zip(records, settlements, strict=True)]
+        tell(service, lane, worked, time.monotonic() - began)
         failed = sum(s.verdict in (Verdict.LATER, Verdict.DEAD) for s in settlements)
         tally.failed += failed
         tally.settled += len(settlements) - failed

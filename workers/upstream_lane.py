@@ -16,6 +16,7 @@ from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 from workers.batches import Tally
 from workers.settling import hand_back, persist
 from workers.upstream_chat import chat_batch
+from workers.upstream_figures import tell
 
 GROUP_SECONDS = 0.02
 """What a settlement waits for others, so that they take one transaction."""
@@ -80,13 +81,14 @@ async def batch(service: Service, upstream: NotifyUpstream, lane: Lane, most: in
         StoreUnavailable, StoreFull, TooManyRequests: leases that were not settled run out.
     """
     # From before it was asked for: a lease must not seem longer than it is.
-    deadline = time.monotonic() + upstream.lease_ms / 1000
+    began = time.monotonic()
+    deadline = began + upstream.lease_ms / 1000
     lease = await upstream.ledger.take(lane, most, upstream.lease_ms)
     if lease is None:
         return False
     tally.taken += len(lease.taken)
     if lease.taken:
-        await _Batch(service, upstream, lane, lease, deadline, tally).run()
+        await _Batch(service, upstream, lane, lease, began, deadline, tally).run()
     return True
 
 
@@ -97,9 +99,11 @@ class _Batch:
         upstream: NotifyUpstream,
         lane: Lane,
         lease: UpstreamLease,
+        began: float,
         deadline: float,
         tally: Tally,
     ) -> None:
+        self._service, self._began = service, began
         self._ledger, self._lane, self._lease, self._tally = upstream.ledger, lane, lease, tally
         doubtful = [t.record for t in lease.taken if t.record.doubt]
         self._list = asyncio.ensure_future(listing(service, upstream, doubtful, deadline)) if doubtful else None
@@ -131,8 +135,8 @@ class _Batch:
     async def _settle(self, group: Sequence[asyncio.Task[Observation]]) -> None:
         observations = [task.result() for task in group]
         await persist(lambda: self._ledger.settle(self._lane, self._lease, observations))
-        for task in group:
-            del self._work[task]
+        worked = [(o.record, self._work.pop(task).owed, o.verdict) for task, o in zip(group, observations, strict=True)]
+        tell(self._service, self._lane, worked, time.monotonic() - self._began)
         failed = sum(o.verdict in (Verdict.LATER, Verdict.DEAD) for o in observations)
         self._tally.failed += failed
         self._tally.settled += len(observations) - failed

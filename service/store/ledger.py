@@ -135,7 +135,7 @@ class Ledgers:
             return None
         token: bytes = reply[0]
         records = [Record(reply[n], reply[n + 1]) for n in range(1, len(reply), 3)]
-        return Lease(token, records, _owed(reply[3::3], token, lease_ms))
+        return Lease(token, records, owed_since(reply[3::3], token, lease_ms))
 
     async def settle(self, lane: Lane, token: bytes, settlements: Sequence[Settlement], *, external: bool) -> int:
         """Settle leased entries; what no longer matches stays owed. Answers how many matched."""
@@ -151,7 +151,7 @@ class Ledgers:
         if not reply:
             return None
         token: bytes = reply[0]
-        owed, work = _owed([score for _, score, *_ in reply[1:]], token, lease_ms), []
+        owed, work = owed_since([score for _, score, *_ in reply[1:]], token, lease_ms), []
         for (owner, _, *flat), since in zip(reply[1:], owed, strict=True):
             found = [Record(flat[n], flat[n + 1]) for n in range(0, len(flat), 2) if flat[n + 1]]
             work.append(ChatWork(owner, found, since))
@@ -208,7 +208,8 @@ def _name(lane: Lane) -> bytes:
     return lane.key.encode()
 
 
-def _owed(scores: Sequence[bytes], token: bytes, lease_ms: int) -> list[Owed]:
+def owed_since(scores: Sequence[bytes], token: bytes, lease_ms: int) -> list[Owed]:
+    """Since when entries with these scores had been owed, when they were taken under this token."""
     # The token is the lease's end, as take.lua makes it; a score with a fraction is that of an earlier lease.
     taken_ms = int(token.partition(b".")[0]) - lease_ms
     return [Owed(None if b"." in score else int(score), taken_ms) for score in scores]

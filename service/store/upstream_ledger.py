@@ -11,7 +11,7 @@ from service.domain.addresses import BindingType
 from service.domain.jobs import Lane
 from service.domain.record import Record
 from service.domain.sids import BindingSid
-from service.store.ledger import Settlement, Verdict
+from service.store.ledger import Owed, Settlement, Verdict, owed_since
 from service.store.section import Section
 
 
@@ -55,10 +55,11 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A leased record, and the one that has taken its place on its device, if it was removed."""
+    """A leased record, the one that has taken its place on its device, if it was removed, and since when it is owed."""
 
     record: Record
     successor: Record | None
+    owed: Owed
 
 
 class UpstreamLease(msgspec.Struct, frozen=True):
@@ -82,10 +83,11 @@ class UpstreamLedger:
         reply = await self._run("take_upstream", lane.key.encode(), b"%d" % limit, b"%d" % lease_ms, self._longest_ms)
         if not reply:
             return None
+        owed = owed_since(reply[5::4], reply[0], lease_ms)
         taken = [
             # Of a successor only its state is looked at: its key is not known here.
-            Taken(Record(reply[n], reply[n + 1]), Record(b"", reply[n + 2]) if reply[n + 2] else None)
-            for n in range(2, len(reply), 3)
+            Taken(Record(reply[n], reply[n + 1]), Record(b"", reply[n + 2]) if reply[n + 2] else None, since)
+            for n, since in zip(range(2, len(reply), 4), owed, strict=True)
         ]
         return UpstreamLease(reply[0], int(reply[1]), taken)
 

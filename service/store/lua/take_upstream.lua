@@ -6,7 +6,7 @@
 -- record is in doubt from here, until no request of then can take effect any more.
 -- A removed registration comes with the one that has taken its place on its device, which may have to be first.
 --
--- Answers {token, now in ms, fingerprint, record, the successor's record or '', …}.
+-- Answers {token, now in ms, fingerprint, record, the successor's record or '', score, …}.
 --@include record
 --@include unit
 --@include changes
@@ -20,12 +20,12 @@ if #due == 0 then
   return {}
 end
 redis.call('EXISTS', A, flag)
-local taken, stray = {}, {}
+local taken, scores, stray = {}, {}, {}
 for n = 1, #due, 2 do
   local id = due[n]
   local r = get('r', id)
   if r then
-    taken[#taken + 1] = id
+    taken[#taken + 1], scores[id] = id, due[n + 1]
     if tonumber(due[n + 1]) % 1 ~= 0 then
       r.past = r.channels ~= 0 and applied_section(r, r.notify) or ''
       if r.notify == APPLIED then r.notify = UNKNOWN end
@@ -55,6 +55,7 @@ for _, id in ipairs(taken) do
   answer[#answer + 1] = id
   answer[#answer + 1] = r.raw
   answer[#answer + 1] = after and after ~= id and redis.call('HGET', bucket('r', after), after) or ''
+  answer[#answer + 1] = scores[id]
 end
 for _, id in ipairs(taken) do redis.call('ZADD', key, token, id) end
 if #stray > 0 then redis.call('ZREM', key, unpack(stray)) end
