@@ -32,7 +32,7 @@ from workers.listing import keep_listing
 from workers.settling import HAND_BACK_SECONDS
 from workers.showing import introduce, keep_looking
 from workers.sweep import keep_sweeping
-from workers.without_queue import without_queue
+from workers.without_queue import WithoutQueue
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 0.5
 _SETTLED_SECONDS = 1.0
@@ -62,13 +62,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 async def _work(running: Runtime, stop: asyncio.Event, health: Health) -> None:
     await _open(running, stop, health)
     looking = asyncio.ensure_future(keep_looking(running.directory))
+    alone = WithoutQueue(running.directory, stop)
     try:
-        await _serve_all(running, stop, health)
+        await _serve_all(running, alone, stop, health)
     finally:
         looking.cancel()
+        await alone.aclose()
 
 
-async def _serve_all(running: Runtime, stop: asyncio.Event, health: Health) -> None:
+async def _serve_all(running: Runtime, alone: WithoutQueue, stop: asyncio.Event, health: Health) -> None:
     grace = running.settings.shutdown_grace
     backoff = _FIRST_BACKOFF
     away = False
@@ -85,7 +87,7 @@ async def _serve_all(running: Runtime, stop: asyncio.Event, health: Health) -> N
                 _log.warning("queue_lost", error=type(error).__name__)
                 catalogue.QUEUE_LOSSES.inc()
             away = True
-            await without_queue(running.directory, stop, grace - HAND_BACK_SECONDS)
+            await alone.sweep(grace - HAND_BACK_SECONDS)
             await _pause(stop, backoff)
             backoff = min(2 * backoff, _LONGEST_BACKOFF)
             health.turn()
@@ -126,8 +128,10 @@ async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, 
         listing.cancel()
         serving.cancel()
         await asyncio.wait({serving, sweeping, auditing, listing})
-        # Within the grace: cancelled jobs hand their leases back, and that takes time too.
-        await worker.finish(max(0.0, grace - HAND_BACK_SECONDS - 2 * _END_OF_LOOP))
+        # Within the grace: cancelled jobs hand their leases back, and that takes time too. If only the queue was lost,
+        # calls that an upstream does not answer would keep all other work from being done without it.
+        seconds = grace - HAND_BACK_SECONDS - 2 * _END_OF_LOOP if stop.is_set() else _END_OF_LOOP
+        await worker.finish(max(0.0, seconds))
     if not serving.cancelled():
         serving.result()
 
