@@ -17,7 +17,7 @@ TIMES ?= 1
 CODE := service $(wildcard workers) tests
 
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint check proof soak bench bench-full image chart format lock clean
+.PHONY: help run test slow lint check proof soak bench bench-full sizing image chart format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,9 @@ bench: $(BENCH_STAMP) ## measure against the targets, in under 10 minutes; resul
 
 bench-full: $(BENCH_STAMP) ## measure everything: every size of store and number of processes (takes an hour)
 	@$(BIN)/python -m tests.benchmarks --full
+
+sizing: $(DEV_STAMP) ## put what the last `make bench` has measured into the runbook's tables of sizes
+	@$(BIN)/python -m tests.benchmarks.sizing .bindery/bench/bench.json --write docs/runbook.md
 
 image: ## build the image with docker, podman or buildah; IMAGE names it, BASE its base
 	@engine="$$(command -v docker || command -v podman || command -v buildah)" || { \
