@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner, Result
 
@@ -23,7 +24,7 @@ from service.usecases.looking_up import look_up
 from service.usecases.moving.exporting import export
 from service.usecases.moving.importing import _name, _Reached, import_bindings
 from service.usecases.moving.restoring import restore
-from tests.e2e.compatible.deployment import bind_chat_of, settings_of
+from tests.e2e.compatible.deployment import ACCOUNT, SERVICE, TOKEN, bind_chat_of, settings_of
 from tests.integration.upstream.pair import Pair, environment
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
@@ -53,11 +54,22 @@ async def run(valkey: ValkeyServer, proxy: FaultProxy, directory: Path, *words: 
     return await asyncio.to_thread(CliRunner().invoke, main, words, env=environ)
 
 
+async def fill_there(pair: Pair, count: int, **more: str) -> dict[str, str]:
+    """So many bindings that somebody makes at the upstream past us, by address their SIDs."""
+    sids = {}
+    async with httpx.AsyncClient(base_url=pair.there, auth=(ACCOUNT, TOKEN)) as client:
+        for n in range(count):
+            form = {"Identity": f"user-{n}", "BindingType": "fcm", "Address": f"token-{n}", **more}
+            answer = await client.post(f"/v1/Services/{SERVICE}/Bindings", data=form)
+            sids[f"token-{n}"] = answer.raise_for_status().json()["sid"]
+    return sids
+
+
 async def test_what_is_there_is_known_here(
     short: Pair, valkey: ValkeyServer, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     """Under the SIDs that it has there; nothing is sent there; a second time changes nothing; no difference is left."""
-    sids = {f"token-{n}": await short.create_there(f"user-{n}", f"token-{n}", Tag="theirs") for n in range(25)}
+    sids = await fill_there(short, 25, Tag="theirs")
     dry = await run(valkey, proxy, tmp_path, "import", "--dry-run")
     assert (dry.exit_code, dry.stdout) == (0, "       25  new\n"), dry.output
     assert await short.maybe("token-0") is None
@@ -95,8 +107,7 @@ class Killed(Exception):
 
 async def test_it_goes_on_at_the_page_where_it_ended(short: Pair) -> None:
     """Not from the start: each page is asked for once."""
-    for n in range(35):
-        await short.create_there(f"user-{n}", f"token-{n}")
+    await fill_there(short, 35)
     short.proxy.seen.clear()
 
     def dies(bindings: int) -> None:
@@ -121,8 +132,7 @@ async def test_a_place_that_the_upstream_has_forgotten(short: Pair) -> None:
 
 async def test_faults_are_gone_over(short: Pair) -> None:
     """Throttled, broken, silent: asked again, and nothing is counted twice."""
-    for n in range(15):
-        await short.create_there(f"user-{n}", f"token-{n}")
+    await fill_there(short, 15)
     short.proxy.script("GET", Fault(Kind.REFUSAL, status=503), Fault(Kind.RESET_REQUEST), None, Fault(Kind.HALF_BODY))
     assert await import_bindings(short.service, short.upstream) == {"adopted": 15}
 
@@ -171,3 +181,31 @@ async def test_chat_bindings_are_known_too(chat: Pair, environ_there: dict[str, 
     await chat.running.store.command("FLUSHALL")
     assert (await restore(chat.service, io.BytesIO(lines)))[Restored.NEW] == 12
     assert b"".join([encode_line(line) + b"\n" async for some in export(chat.service) for line in some]) == lines
+
+
+async def test_an_archive_in_front_of_an_upstream(short: Pair, valkey: ValkeyServer) -> None:
+    """A store that was lost is read back: a list shows that all of it is there, and nothing is sent."""
+    for n in range(30):
+        await short.bind(f"user-{n}", f"token-{n}", f"device-{n}")
+    await short.converge()
+    lines = b"".join([encode_line(line) + b"\n" async for some in export(short.service) for line in some])
+    posts, there = short.posts(), await short.owners()
+    valkey.call("FLUSHALL")
+    assert await restore(short.service, io.BytesIO(lines)) == {Restored.NEW: 30}
+    assert (await short.record("token-1")).doubt
+    assert [len(views) for _, views in await look_up(short.service, ["user-1"])] == [1]
+    await short.converge()
+    assert b"".join([encode_line(line) + b"\n" async for some in export(short.service) for line in some]) == lines
+    assert (short.posts(), await short.owners()) == (posts, there)
+
+
+async def test_an_archive_of_ours_in_front_of_an_upstream(short: Pair, valkey: ValkeyServer) -> None:
+    """What was kept here is sent there."""
+    for n in range(5):
+        await short.bind(f"user-{n}", f"token-{n}", f"device-{n}")
+    lines = b"".join([encode_line(line) + b"\n" async for some in export(short.service) for line in some])
+    valkey.call("FLUSHALL")
+    applied = lines.replace(b'"applied":false', b'"applied":true')
+    assert await restore(short.service, io.BytesIO(applied)) == {Restored.NEW: 5}
+    await short.converge()
+    assert await short.owners() == {f"token-{n}": f"user-{n}" for n in range(5)}
