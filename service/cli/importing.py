@@ -75,11 +75,12 @@ async def _from_archive(
 ) -> Counter[str]:
     async with runtime(local_settings()) as running:
         service = running.directory.named(wanted)
-        with click.progressbar(length=size, label="registrations", file=sys.stderr) as bar:
+        with click.progressbar(
+            length=size, label="registrations", file=sys.stderr, item_show_func=lambda lines: str(lines or "")
+        ) as bar:
 
             def told(progress: Progress) -> None:
-                bar.label = f"{progress.lines} registrations"
-                bar.update(progress.bytes - bar.pos)
+                bar.update(progress.bytes - bar.pos, progress.lines)
 
             counts = await restore(service, archive, dry_run=dry_run, pace=Pace(rate), told=told)
             return Counter({outcome.value.decode(): count for outcome, count in counts.items()})
