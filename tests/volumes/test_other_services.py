@@ -25,7 +25,17 @@ EVERY = 0.08
 
 NOISE = 1.5, 0.05
 
-SERVICES = """
+THERE = """
+[[service]]
+sid = "{dying}"
+name = "dying"
+
+[[service]]
+sid = "{other}"
+name = "other"
+"""
+
+HERE = """
 [[service]]
 sid = "{dying}"
 name = "dying"
@@ -37,7 +47,6 @@ sid = "{other}"
 name = "other"
 [service.notify_upstream]
 url = "{second}"
-sid = "{dying}"
 
 [[service]]
 sid = "{own}"
@@ -63,7 +72,8 @@ async def applied(connection: Connection, service: str, numbers: range) -> list[
 async def run(directory: Path, count: int) -> None:
     """The same load twice: with the upstream alive, then hanging."""
     async with AsyncExitStack() as stack:
-        there = url_of(await stack.enter_async_context(second_bindery(directory / "there")))
+        two = services_file(directory / "there.toml", THERE)
+        there = url_of(await stack.enter_async_context(second_bindery(directory / "there", two)))
         first = await stack.enter_async_context(FaultProxy(there))
         second = await stack.enter_async_context(FaultProxy(there))
         chosen = settings(directory, first.url, second.url)
@@ -98,15 +108,18 @@ async def _measure(here: Deployment, numbers: range) -> tuple[list[float], list[
 
 def settings(directory: Path, first: str, second: str) -> dict[str, str]:
     """Three Services; calls may take ten seconds, as they may by default."""
-    file = directory / "services.toml"
-    file.write_text(SERVICES.format(dying=SERVICE, other=OTHER, own=OWN, first=first, second=second))
     return {
-        "BINDERY_SERVICE_SID": "",
-        "BINDERY_SERVICES_FILE": str(file),
+        **services_file(directory / "here.toml", HERE, first=first, second=second),
         "BINDERY_UPSTREAM_USER": ACCOUNT,
         "BINDERY_UPSTREAM_SECRET": TOKEN,
         "BINDERY_UPSTREAM_RATE": "500",
     }
+
+
+def services_file(path: Path, services: str, **urls: str) -> dict[str, str]:
+    """Settings that name these Services, and no other."""
+    path.write_text(services.format(dying=SERVICE, other=OTHER, own=OWN, **urls))
+    return {"BINDERY_SERVICE_SID": "", "BINDERY_SERVICES_FILE": str(path)}
 
 
 def go(directory: Path, count: int) -> None:
