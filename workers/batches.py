@@ -18,20 +18,15 @@ from service.telemetry.catalogue import APPLIED, SETTLED
 from service.usecases.reconciling import reconcile_chat, reconcile_notify
 from service.usecases.service import Service
 from workers import lateness
-from workers.attempt import CALL_SECONDS, attempt, handed_back
+from workers.attempt import attempt, handed_back
 from workers.settling import hand_back, persist
 
 REGISTRATIONS, IDENTITIES = 200, 100
 """The most that is taken at once from a Notify lane, and from a Chat lane. Settling 500 registrations was seen to keep
 the store from everybody else for 14 ms; the throughput is the same with 200."""
 
-# A batch makes two rounds of calls at most (all records at once, then each by itself), and then settles. Within our own
-# store there are no calls to protect, and a short lease is all that the work of a killed worker waits for.
-LEASE_MS, OWN_LEASE_MS = int(1000 * (2 * CALL_SECONDS + 10)), 5_000
-
-
-def _lease_ms(external: bool) -> int:
-    return LEASE_MS if external else OWN_LEASE_MS
+# There are no calls to protect, and the lease is all that the work of a killed worker waits for.
+LEASE_MS = 5_000
 
 
 class Tally(msgspec.Struct):
@@ -56,7 +51,7 @@ async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
     """
     # Before the take: a worker that is held up until it reads the answer is late by as much.
     asked = time.monotonic()
-    lease = await service.ledgers.take(lane, REGISTRATIONS, _lease_ms(service.notify.external))
+    lease = await service.ledgers.take(lane, REGISTRATIONS, LEASE_MS)
     if lease is None:
         return False
     if not lease.records:
@@ -67,7 +62,7 @@ async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
         return await reconcile_notify(service, Lease(lease.token, list(records)))
 
     async def settle(settlements: Sequence[Settlement]) -> None:
-        await service.ledgers.settle(lane, lease.token, settlements, external=service.notify.external)
+        await service.ledgers.settle(lane, lease.token, settlements)
 
     try:
         settlements = await attempt(reconcile, lease.records)
@@ -85,7 +80,7 @@ async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
 async def chat_batch(service: Service, lane: Lane, tally: Tally) -> bool:
     """Work one batch of a Chat lane, its identities side by side; answers and raises as ``notify_batch``."""
     asked = time.monotonic()
-    taken = await service.ledgers.take_chat(lane, IDENTITIES, _lease_ms(service.chat.external))
+    taken = await service.ledgers.take_chat(lane, IDENTITIES, LEASE_MS)
     if taken is None:
         return False
     token, identities = taken
@@ -108,8 +103,7 @@ async def _chat_identity(
         return await reconcile_chat(service, ChatWork(work.owner, list(records)))
 
     async def settle(settlements: Sequence[Settlement]) -> None:
-        external = service.chat.external
-        await service.ledgers.settle_chat(lane, token, work.owner, settlements, external=external)
+        await service.ledgers.settle_chat(lane, token, work.owner, settlements, external=False)
 
     try:
         settlements = await attempt(reconcile, owed)

@@ -9,8 +9,6 @@ from service.domain.record import Record
 
 
 class _InTheRecord:
-    external = False
-
     async def put(self, records: Sequence[Record]) -> Sequence[Failure | None]:
         """Nothing to do: once settled, the record's desired version is the visible binding."""
         return [None] * len(records)

@@ -24,9 +24,6 @@ class Failure(msgspec.Struct, frozen=True):
 class NotifyBackend(Protocol):
     """Holds Notify bindings: at most one for an address in a Service."""
 
-    external: bool
-    """Whether it keeps its bindings outside the records, so that a call may take effect unseen."""
-
     async def put(self, records: Sequence[Record]) -> Sequence[Failure | None]:
         """Make each record's binding exist as desired, replacing what holds its address; one answer for each."""
         ...
@@ -38,8 +35,6 @@ class NotifyBackend(Protocol):
 
 class ChatBackend(Protocol):
     """Holds Chat bindings: at most one for an identity, endpoint and type in a Service."""
-
-    external: bool
 
     async def put(self, records: Sequence[Record]) -> Sequence[Failure | None]:
         """Make each Chat binding exist as desired; one answer for each."""

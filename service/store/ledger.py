@@ -137,12 +137,10 @@ class Ledgers:
         records = [Record(reply[n], reply[n + 1]) for n in range(1, len(reply), 3)]
         return Lease(token, records, owed_since(reply[3::3], token, lease_ms))
 
-    async def settle(self, lane: Lane, token: bytes, settlements: Sequence[Settlement], *, external: bool) -> int:
+    async def settle(self, lane: Lane, token: bytes, settlements: Sequence[Settlement]) -> int:
         """Settle leased entries; what no longer matches stays owed. Answers how many matched."""
         args = [part for settlement in settlements for part in settlement.args()]
-        settled: int = await self._notify(
-            "settle", _name(lane), token, b"1" if external else b"0", self._events_max, *args
-        )
+        settled: int = await self._notify("settle", _name(lane), token, self._events_max, *args)
         return settled
 
     async def take_chat(self, lane: Lane, limit: int, lease_ms: int) -> tuple[bytes, list[ChatWork]] | None:

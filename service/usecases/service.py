@@ -97,8 +97,8 @@ class Service:
     @property
     def at_once(self) -> Channel:
         """The channels whose backend is our own store: the compatible routes need not wait for a worker there."""
-        notify = Channel(0) if self.notify_upstream or self.notify.external else Channel.NOTIFY
-        return notify if self.chat_upstream or self.chat.external else notify | Channel.CHAT
+        notify = Channel(0) if self.notify_upstream else Channel.NOTIFY
+        return notify if self.chat_upstream else notify | Channel.CHAT
 
     def own_chat(self, record: Record | None) -> Record | None:
         """A Chat binding's record if it is the binding; at an upstream only that knows the SID, if there is one."""

@@ -22,8 +22,8 @@ SHORT_MS = 150
 """Milliseconds that leases and wake flags last, and that pass between sweeps."""
 
 BATCHES = "workers/batches.py"
-SETTLE = "await service.ledgers.settle(lane, lease.token, settlements, external=service.notify.external)"
-TELL = f"""if await service.ledgers.settle(lane, lease.token, settlements, external=service.notify.external) < len(
+SETTLE = "await service.ledgers.settle(lane, lease.token, settlements)"
+TELL = f"""if await service.ledgers.settle(lane, lease.token, settlements) < len(
             settlements
         ) and __import__("time").monotonic() - began > {SHORT_MS} / 1000:
             print("overtaken", flush=True)"""
@@ -41,7 +41,7 @@ return leased
 def short_leased(directory: Path) -> Iterator[Deployment]:
     """Two workers whose leases are short, and who tell when one has run out and somebody else has settled."""
     product = copied(directory / "product")
-    change(product, BATCHES, "LEASE_MS = int(1000 * (2 * CALL_SECONDS + 10)), 5_000", f"LEASE_MS = 0, {SHORT_MS}")
+    change(product, BATCHES, "LEASE_MS = 5_000", f"LEASE_MS = {SHORT_MS}")
     change(product, BATCHES, TAKE, f'    began = __import__("time").monotonic()\n{TAKE}')
     change(product, BATCHES, SETTLE, TELL)
     change(product, "workers/sweep.py", "EVERY_SECONDS = 2.0", f"EVERY_SECONDS = {SHORT_MS} / 1000")

@@ -3,24 +3,22 @@
 --
 -- Outcomes: 'held' the backend holds the desired version; 'gone' it holds nothing; 'later' it failed, try again; 'back' it
 -- was not tried; 'dead' it refused for good.
--- A settle that does not match tells nothing of what the backend now holds: where the backend is not this store, the
--- entry becomes unknown and due. Answers how many were settled.
+-- Answers how many were settled.
 --@include record
 --@include unit
 --@include changes
 
-local lane, token, external, events_max = unpack(ARGV, 1, 4)
+local lane, token, events_max = unpack(ARGV, 1, 3)
 local key, settled = A .. ':' .. lane, 0
-external = external == '1'
 local done, due = {}, {}
 
 local ids = {}
-for n = 5, #ARGV, 5 do ids[#ids + 1] = ARGV[n] end
+for n = 4, #ARGV, 5 do ids[#ids + 1] = ARGV[n] end
 local scores = #ids > 0 and redis.call('ZMSCORE', key, unpack(ids)) or {}
 
-for n = 5, #ARGV, 5 do
+for n = 4, #ARGV, 5 do
   local id, seen, outcome, delay, why = unpack(ARGV, n, n + 4)
-  local score = scores[n / 5]
+  local score = scores[(n + 1) / 5]
   local r = get('r', id)
   local holds = score and tonumber(score) == tonumber(token)
   if r and holds and r.version == tonumber(seen) then
@@ -48,11 +46,6 @@ for n = 5, #ARGV, 5 do
         tell('applied', NOTIFY, id, r)
       end
     end
-  elseif r and external then
-    if r.notify == FAILED then undead('n', id) end
-    r.past, r.notify = applied_section(r, r.notify), UNKNOWN
-    put('r', id, r)
-    due[#due + 1] = { id, NOW_MS }
   elseif holds then
     -- Changed beneath the lease without a new mark: by a request that settled at once, or in the other channel.
     due[#due + 1] = { id, NOW_MS }

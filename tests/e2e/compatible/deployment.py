@@ -157,7 +157,7 @@ async def drain(service: Service) -> None:
         notify, chat = Lane(service.sid, Ledger.NOTIFY, number), Lane(service.sid, Ledger.CHAT, number)
         while lease := await service.ledgers.take(notify, 100, 10_000):
             settlements = await reconcile_notify(service, lease)
-            await service.ledgers.settle(notify, lease.token, settlements, external=False)
+            await service.ledgers.settle(notify, lease.token, settlements)
         while taken := await service.ledgers.take_chat(chat, 100, 10_000):
             token, work = taken
             for owed in work:

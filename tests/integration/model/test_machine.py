@@ -159,7 +159,7 @@ class Machine(RuleBasedStateMachine):
         if self.leases:
             lane, lease = self.leases[pick % len(self.leases)]
             verdicts = [verdict(r) for r in lease.records]
-            self.do(self.desk.ledgers.settle(lane, lease.token, verdicts, external=external))
+            self.do(self.desk.ledgers.settle(lane, lease.token, verdicts))
         if self.chat_leases:
             lane, token, work = self.chat_leases[pick % len(self.chat_leases)]
             self.do(self.desk.ledgers.settle_chat(lane, token, work.owner, chat_verdicts(work), external=external))

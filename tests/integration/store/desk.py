@@ -140,7 +140,7 @@ class Desk:
         for number in range(LANES):
             lane = Lane(self.sid, Ledger.NOTIFY, number)
             while lease := await self.ledgers.take(lane, 100, 30_000):
-                await self.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records], external=False)
+                await self.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records])
             lane = Lane(self.sid, Ledger.CHAT, number)
             while taken := await self.ledgers.take_chat(lane, 100, 30_000):
                 for work in taken[1]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.domain.record import Channel, State
+from service.domain.record import State
 from service.store.ledger import Settlement, Verdict
 from service.store.registrations import Outcome
 from tests.integration.store.desk import BOTH, Desk, verdict
@@ -55,7 +55,7 @@ async def test_settling_an_old_version_changes_nothing(desk: Desk) -> None:
     assert lease is not None
     await desk.login("alice", "token", tags=("two",))
     stale = [verdict(r) for r in lease.records]
-    assert await desk.ledgers.settle(lane, lease.token, stale, external=False) == 0
+    assert await desk.ledgers.settle(lane, lease.token, stale) == 0
     record = await desk.record("token")
     assert record is not None
     assert record.notify == State.PENDING
@@ -64,26 +64,6 @@ async def test_settling_an_old_version_changes_nothing(desk: Desk) -> None:
     assert record is not None
     assert record.notify == State.APPLIED
     assert record.attributes.tags == ("two",)
-
-
-async def test_an_unmatched_settlement_of_an_upstream_is_looked_into(desk: Desk) -> None:
-    """Where a stale call may have reached an upstream, the entry becomes unknown and due, whoever holds its lease."""
-    await desk.login("alice", "token", tags=("one",))
-    lane = desk.lane("token")
-    stopped = await desk.ledgers.take(lane, 10, 30_000)
-    await desk.login("alice", "token", tags=("two",))
-    await desk.drain()
-    assert stopped is not None
-    late = [verdict(r) for r in stopped.records]
-    assert await desk.ledgers.settle(lane, stopped.token, late, external=True) == 0
-    record = await desk.record("token")
-    assert record is not None
-    assert record.notify == State.UNKNOWN
-    assert record.visible(Channel.NOTIFY) is not None
-    await desk.drain()
-    record = await desk.record("token")
-    assert record is not None
-    assert record.notify == State.APPLIED
 
 
 async def test_a_lease_keeps_others_off_until_it_ends(desk: Desk) -> None:
@@ -97,8 +77,8 @@ async def test_a_lease_keeps_others_off_until_it_ends(desk: Desk) -> None:
     while second is None:
         second = await desk.ledgers.take(lane, 10, 30_000)
     old, new = [verdict(r) for r in first.records], [verdict(r) for r in second.records]
-    assert await desk.ledgers.settle(lane, first.token, old, external=False) == 0
-    assert await desk.ledgers.settle(lane, second.token, new, external=False) == 1
+    assert await desk.ledgers.settle(lane, first.token, old) == 0
+    assert await desk.ledgers.settle(lane, second.token, new) == 1
 
 
 async def test_the_sweep_finds_what_nobody_was_woken_for(desk: Desk) -> None:
@@ -140,7 +120,7 @@ async def test_a_failure_comes_back_later(desk: Desk) -> None:
     assert lease is not None
     [record] = lease.records
     later = [Settlement(record.fingerprint, record.version, Verdict.LATER, delay_ms=100)]
-    await desk.ledgers.settle(lane, lease.token, later, external=False)
+    await desk.ledgers.settle(lane, lease.token, later)
     assert await desk.ledgers.take(lane, 10, 30_000) is None
     again = None
     while again is None:
@@ -156,7 +136,7 @@ async def test_dead_letters(desk: Desk) -> None:
         lease = await desk.ledgers.take(lane, 10, 30_000)
         assert lease is not None
         dead = [Settlement(r.fingerprint, r.version, Verdict.DEAD, reason="20001 refused") for r in lease.records]
-        await desk.ledgers.settle(lane, lease.token, dead, external=False)
+        await desk.ledgers.settle(lane, lease.token, dead)
         assert await desk.ledgers.take(lane, 10, 30_000) is None
 
     await desk.login("alice", "token")
@@ -208,7 +188,7 @@ async def kill(desk: Desk, address: str) -> None:
     lease = await desk.ledgers.take(lane, 10, 30_000)
     assert lease is not None
     dead = [Settlement(r.fingerprint, r.version, Verdict.DEAD, reason="refused") for r in lease.records]
-    await desk.ledgers.settle(lane, lease.token, dead, external=False)
+    await desk.ledgers.settle(lane, lease.token, dead)
     assert await desk.ledgers.take(lane, 10, 30_000) is None
 
 

@@ -42,7 +42,7 @@ async def test_a_worker_that_settles_late_brings_nothing_back(desk: Desk) -> Non
     lease = await desk.ledgers.take(lane, 10, 30_000)
     assert lease is not None
     await desk.logout("alice", device="phone")
-    settled = await desk.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records], external=False)
+    settled = await desk.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records])
     assert settled == 0
     assert await desk.applied("alice") == set()
     await desk.drain()

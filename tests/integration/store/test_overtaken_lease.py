@@ -15,7 +15,7 @@ async def test_a_change_of_the_other_channel_does_not_hold_notify_up(desk: Desk)
     lease = await desk.ledgers.take(lane, 10, LEASE_MS)
     assert lease is not None
     assert await desk.logout("alice", device="phone", channels=CHAT) == 1
-    assert await desk.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records], external=False) == 0
+    assert await desk.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records]) == 0
     await desk.drain()
     record = await desk.record("token")
     assert record is not None
@@ -34,6 +34,6 @@ async def test_nothing_stays_owed_for_what_a_compatible_route_has_settled(desk: 
             visible = written.record.visible(BOTH & ~CHAT)
             assert visible is not None
             assert await desk.delete(visible.sid)
-        await desk.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records], external=False)
+        await desk.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records])
         await desk.drain()
         assert (await desk.ledgers.sweep()).depth == 0

@@ -38,7 +38,6 @@ BUGS: list[tuple[str, str, str, Test]] = [
     # 3: the last request wins
     ("3 settled whatever happened since", "r and holds and r.version == tonumber(seen)", "r", test_ledger.test_settling_an_old_version_changes_nothing),
     ("3 settled whatever the lease", "local holds = score and tonumber(score) == tonumber(token)", "local holds = true", test_ledger.test_a_lease_keeps_others_off_until_it_ends),
-    ("3 a stopped worker's late write goes unnoticed", "elseif r and external then", "elseif false then", test_ledger.test_an_unmatched_settlement_of_an_upstream_is_looked_into),
     # 4: nothing answered is lost
     ("4 nothing is owed", "redis.call('ZADD', A .. ':' .. m[3], NOW_MS, m[2])", "", test_ledger.test_the_sweep_finds_what_nobody_was_woken_for),
     ("4 the wake flag outlives the drain", "redis.call('DEL', flag)", "", test_ledger.test_a_registration_during_a_drain_is_not_missed),

@@ -118,14 +118,13 @@ class Bench:
         return total
 
 
-class Upstream:
-    """A backend outside the records, to be held up, to fail and to break as a test says.
+class Troubled:
+    """A backend that can be held up, and fails and breaks as a test says.
 
     ``behave`` is called with each record that is put; it may raise, or answer a failure.
     """
 
-    def __init__(self, behave: Callable[[Record], Failure | None] = lambda _: None, *, external: bool = True) -> None:
-        self.external = external
+    def __init__(self, behave: Callable[[Record], Failure | None] = lambda _: None) -> None:
         self.behave = behave
         self.bindings: dict[str, tuple[str, ...]] = {}
         self.calls = 0

@@ -14,7 +14,7 @@ from service.bootstrap import runtime
 from service.cli import main
 from service.domain.record import State
 from service.settings import load
-from tests.integration.workers.bench import SERVICE, Bench, Upstream, environment
+from tests.integration.workers.bench import SERVICE, Bench, Troubled, environment
 from tests.servers.valkey import ValkeyServer
 
 
@@ -52,7 +52,7 @@ def desk(valkey: ValkeyServer, tmp_path: Path) -> Desk:
     async def fail() -> None:
         async with runtime(load(environment(valkey.url))) as running:
             bench = Bench(running)
-            bench.service.notify = Upstream(lambda _: Failure("upstream answered 400", final=True))
+            bench.service.notify = Troubled(lambda _: Failure("upstream answered 400", final=True))
             for address in ("one", "two"):
                 await bench.login(f"of-{address}", address)
             await bench.drain_all()

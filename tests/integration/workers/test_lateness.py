@@ -10,7 +10,7 @@ from service.domain.record import Channel, Record
 from service.store.ledger import Owed
 from service.telemetry.catalogue import APPLIED, SETTLED
 from service.usecases.ending import log_out
-from tests.integration.workers.bench import Bench, Upstream
+from tests.integration.workers.bench import Bench, Troubled
 from workers.lateness import delay_seconds
 
 
@@ -45,7 +45,7 @@ async def test_what_failed_first_is_counted_from_its_answer(bench: Bench) -> Non
     """Not from the end of its backoff; failures are no applications."""
     count, total = applied()
     fails = [Failure("not now"), None]
-    bench.service.notify = Upstream(lambda _: fails.pop(0))
+    bench.service.notify = Troubled(lambda _: fails.pop(0))
     await bench.login("alice", "token")
     later = settled("later")
     await bench.drain(bench.lane("token"))

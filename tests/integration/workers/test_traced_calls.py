@@ -8,7 +8,7 @@ import pytest
 
 from service.telemetry import traces
 from tests.e2e.operating.collector import Collector, collecting
-from tests.integration.workers.bench import Bench, Upstream
+from tests.integration.workers.bench import Bench, Troubled
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 ADDRESS = "token-of-alice"
@@ -34,7 +34,7 @@ async def test_what_upstreams_are_sent_belongs_to_the_trace(
             if len(sent) == 1:
                 raise ValueError(f"a text with {ADDRESS}")
 
-    bench.service.notify = Upstream(call)
+    bench.service.notify = Troubled(call)
     assert traces.outgoing() == {}
     async with traces.tracing("otlp", "worker"):
         await bench.login("alice", ADDRESS)
