@@ -8,7 +8,7 @@ import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import jwt
@@ -23,11 +23,9 @@ from tests.servers.valkey import ValkeyServer
 
 pytestmark = pytest.mark.slow
 
-CALLERS, PAUSE_SECONDS = 8, 0.02
-KEY = "SK" + "7" * 32
-OLD, NEW = "the old one of 32 bytes, or more, here", "the new one of 32 bytes, or more, here"
-
-Credentials = Callable[[], Mapping[str, str]]
+CALLERS, PAUSE_SECONDS = 4, 0.02
+FIRST_KEY, SECOND_KEY = "SK" + "7" * 32, "SK" + "8" * 32
+OLD, NEW = "the old one of 32 bytes or more here", "the new one of 32 bytes or more here"
 
 
 def basic(user: str, password: str) -> dict[str, str]:
@@ -42,21 +40,22 @@ def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {jwt.encode(claims, secret, algorithm='HS256')}"}
 
 
+async def register(connection: Connection, headers: Mapping[str, str]) -> int:
+    """One registration, which is the same every time; its status."""
+    wanted = {"binding_type": "apn", "address": "ab" * 32, "device_id": "phone"}
+    if headers["Authorization"].startswith("Basic"):
+        wanted["identity"] = "alice"
+    sent = {**headers, "Content-Type": "application/json"}
+    return (await connection.request("POST", "/v1/registrations", sent, msgspec.json.encode(wanted))).status
+
+
 class Callers:
     """They register, several at a time, with the credentials that are theirs just now."""
 
-    def __init__(self, fleet: Fleet, credentials: Credentials) -> None:
+    def __init__(self, fleet: Fleet, credentials: Mapping[str, str]) -> None:
         self.fleet, self.credentials = fleet, credentials
         self.answers: Counter[str] = Counter()
         self._ending = False
-
-    async def register(self, connection: Connection, headers: Mapping[str, str]) -> int:
-        """One registration, which is the same every time; its status."""
-        wanted = {"binding_type": "apn", "address": "ab" * 32, "device_id": "phone"}
-        if headers["Authorization"].startswith("Basic"):
-            wanted["identity"] = "alice"
-        sent = {**headers, "Content-Type": "application/json"}
-        return (await connection.request("POST", "/v1/registrations", sent, msgspec.json.encode(wanted))).status
 
     @asynccontextmanager
     async def calling(self) -> AsyncIterator[None]:
@@ -72,11 +71,15 @@ class Callers:
         connection = self.fleet.connection()
         while not self._ending:
             try:
-                self.answers[str(await self.register(connection, self.credentials()))] += 1
+                self.answers[str(await register(connection, self.credentials))] += 1
             except Lost as lost:
                 self.answers[str(lost)] += 1
             await asyncio.sleep(PAUSE_SECONDS)
         await connection.aclose()
+
+    def none_failed(self) -> bool:
+        """Whether every request was taken; there were some."""
+        return self.answers.total() > 50 and set(self.answers) <= {"200", "202"}
 
 
 async def roll(fleet: Fleet, **settings: str) -> None:
@@ -86,88 +89,72 @@ async def roll(fleet: Fleet, **settings: str) -> None:
     await fleet.replace_worker()
 
 
-Steps = Callable[[Fleet, Callers], Awaitable[None]]
-
-
-def rotate(directory: Path, before: dict[str, str], credentials: Credentials, steps: Steps) -> Counter[str]:
-    """Rotate under load; answers how the callers were answered."""
-
-    async def drill() -> Counter[str]:
-        own = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
-        with ValkeyServer(appendfsync="always") as valkey:
-            environ = {**own, **SETTINGS, "BINDERY_REDIS_URL": valkey.url, "BINDERY_SHUTDOWN_DELAY": "1", **before}
-            async with running(directory, environ) as fleet:
-                callers = Callers(fleet, credentials)
-                async with callers.calling():
-                    await steps(fleet, callers)
-                return callers.answers
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(drill())
-
-
-async def refused(callers: Callers, headers: Mapping[str, str]) -> bool:
+async def refused(fleet: Fleet, headers: Mapping[str, str]) -> bool:
     """Whether these credentials are worth nothing."""
-    connection = callers.fleet.connection()
-    status = await callers.register(connection, headers)
+    connection = fleet.connection()
+    status = await register(connection, headers)
     await connection.aclose()
     return status == 401
 
 
-def none_failed(answers: Counter[str]) -> bool:
-    """Whether every request was taken; there were some."""
-    return answers.total() > 50 and set(answers) <= {"200", "202"}
+def drill(directory: Path, before: dict[str, str], steps: Callable[[Fleet], Awaitable[None]]) -> None:
+    """Take the steps with processes that were started with these settings."""
+
+    async def taken() -> None:
+        own = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
+        with ValkeyServer(appendfsync="always") as valkey:
+            environ = {**own, **SETTINGS, "BINDERY_REDIS_URL": valkey.url, "BINDERY_SHUTDOWN_DELAY": "1", **before}
+            async with running(directory, environ) as fleet:
+                await steps(fleet)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(taken())
 
 
-async def change_over(fleet: Fleet, callers: Callers, setting: str, made: Callable[[str], Mapping[str, str]]) -> None:
-    """New and old together, the callers one after the other, then the new one alone."""
-    await roll(fleet, **{setting: NEW, f"{setting}_OLD": OLD})
-    callers.credentials = lambda: made(NEW)
-    await asyncio.sleep(10 * PAUSE_SECONDS)
-    await roll(fleet, **{f"{setting}_OLD": ""})
-    assert await refused(callers, made(OLD))
+KINDS: dict[str, Callable[[str], Mapping[str, str]]] = {
+    "the Auth Token": lambda secret: basic(ACCOUNT, secret),
+    "the secret of app tokens": bearer,
+    "an API key": lambda secret: basic(FIRST_KEY if secret == OLD else SECOND_KEY, secret),
+}
 
 
-def test_the_auth_token(tmp_path: Path) -> None:
-    """BINDERY_AUTH_TOKEN and BINDERY_AUTH_TOKEN_OLD."""
+def test_what_callers_have(tmp_path: Path) -> None:
+    """New and old together, the callers one after the other, then the new alone; three kinds at the same time."""
+    before = {
+        "BINDERY_AUTH_TOKEN": OLD,
+        "BINDERY_JWT_SECRET": OLD,
+        "BINDERY_API_KEYS": f"{FIRST_KEY}:{OLD}",
+    }
+    both = {
+        "BINDERY_AUTH_TOKEN": NEW,
+        "BINDERY_AUTH_TOKEN_OLD": OLD,
+        "BINDERY_JWT_SECRET": NEW,
+        "BINDERY_JWT_SECRET_OLD": OLD,
+        "BINDERY_API_KEYS": f"{FIRST_KEY}:{OLD},{SECOND_KEY}:{NEW}",
+    }
+    after = {"BINDERY_AUTH_TOKEN_OLD": "", "BINDERY_JWT_SECRET_OLD": "", "BINDERY_API_KEYS": f"{SECOND_KEY}:{NEW}"}
 
-    def made(token: str) -> Mapping[str, str]:
-        return basic(ACCOUNT, token)
+    async def steps(fleet: Fleet) -> None:
+        callers = {kind: Callers(fleet, made(OLD)) for kind, made in KINDS.items()}
+        async with AsyncExitStack() as stack:
+            for each in callers.values():
+                await stack.enter_async_context(each.calling())
+            await roll(fleet, **both)
+            for kind, each in callers.items():
+                each.credentials = KINDS[kind](NEW)
+                await asyncio.sleep(5 * PAUSE_SECONDS)
+            await roll(fleet, **after)
+        for kind, each in callers.items():
+            assert each.none_failed(), (kind, each.answers)
+            assert await refused(fleet, KINDS[kind](OLD)), kind
 
-    async def steps(fleet: Fleet, callers: Callers) -> None:
-        await change_over(fleet, callers, "BINDERY_AUTH_TOKEN", made)
-
-    assert none_failed(rotate(tmp_path, {"BINDERY_AUTH_TOKEN": OLD}, lambda: made(OLD), steps))
-
-
-def test_the_secret_of_app_tokens(tmp_path: Path) -> None:
-    """BINDERY_JWT_SECRET and BINDERY_JWT_SECRET_OLD."""
-
-    async def steps(fleet: Fleet, callers: Callers) -> None:
-        await change_over(fleet, callers, "BINDERY_JWT_SECRET", bearer)
-
-    assert none_failed(rotate(tmp_path, {"BINDERY_JWT_SECRET": OLD}, lambda: bearer(OLD), steps))
-
-
-def test_an_api_key(tmp_path: Path) -> None:
-    """A second one of the same name stands beside the first for as long as it takes."""
-
-    async def steps(fleet: Fleet, callers: Callers) -> None:
-        other = "SK" + "8" * 32
-        await roll(fleet, BINDERY_API_KEYS=f"{KEY}:{OLD.replace(',', '')},{other}:{NEW.replace(',', '')}")
-        callers.credentials = lambda: basic(other, NEW.replace(",", ""))
-        await asyncio.sleep(10 * PAUSE_SECONDS)
-        await roll(fleet, BINDERY_API_KEYS=f"{other}:{NEW.replace(',', '')}")
-        assert await refused(callers, basic(KEY, OLD.replace(",", "")))
-
-    before = {"BINDERY_API_KEYS": f"{KEY}:{OLD.replace(',', '')}"}
-    assert none_failed(rotate(tmp_path, before, lambda: basic(KEY, OLD.replace(",", "")), steps))
+    drill(tmp_path, before, steps)
 
 
 def test_the_password_of_the_store(tmp_path: Path) -> None:
     """Its server takes two for as long as it takes; it lets those who have logged in stay."""
 
-    async def steps(fleet: Fleet, callers: Callers) -> None:  # noqa: ARG001  # they never see it
+    async def steps(fleet: Fleet) -> None:
         path = Path(fleet.environ["BINDERY_REDIS_URL"].removeprefix("unix://"))
 
         async def say(*words: str) -> str:
@@ -178,11 +165,14 @@ def test_the_password_of_the_store(tmp_path: Path) -> None:
             writer.close()
             return answers[-1]
 
-        assert await say("ACL SETUSER default resetpass >first") == "+OK"
-        await roll(fleet, BINDERY_REDIS_URL=f"unix://:first@{path}")
-        assert await say("AUTH first", "ACL SETUSER default >second") == "+OK"
-        await roll(fleet, BINDERY_REDIS_URL=f"unix://:second@{path}")
-        assert await say("AUTH second", "ACL SETUSER default <first") == "+OK"
+        callers = Callers(fleet, basic(ACCOUNT, TOKEN))
+        async with callers.calling():
+            assert await say("ACL SETUSER default resetpass >first") == "+OK"
+            await roll(fleet, BINDERY_REDIS_URL=f"unix://:first@{path}")
+            assert await say("AUTH first", "ACL SETUSER default >second") == "+OK"
+            await roll(fleet, BINDERY_REDIS_URL=f"unix://:second@{path}")
+            assert await say("AUTH second", "ACL SETUSER default <first") == "+OK"
+        assert callers.none_failed(), callers.answers
         assert (await say("AUTH first")).startswith("-WRONGPASS")
 
-    assert none_failed(rotate(tmp_path, {}, lambda: basic(ACCOUNT, TOKEN), steps))
+    drill(tmp_path, {}, steps)

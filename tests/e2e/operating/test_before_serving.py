@@ -151,7 +151,7 @@ def test_an_upstream_that_is_not_there(kind: str, start: Start) -> None:
 
 def test_a_signal_at_any_moment_of_the_start_ends_it(start: Start) -> None:
     """However early it comes: none is lost."""
-    for hundredths in range(5, 100, 15):
+    for hundredths in range(10, 100, 30):
         started = start()
         time.sleep(hundredths / 100)
         started.process.signal(signal.SIGTERM)
