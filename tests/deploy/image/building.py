@@ -15,7 +15,8 @@ from service import __version__
 from tests.deploy.chart.helm import ROOT
 from tests.deploy.image.machine import FOLDER, Machine
 
-BASE, IMAGE, VALKEY = "localhost/debian:trixie", "localhost/bindery:test", "localhost/valkey:8.1"
+BASE, IMAGE = "localhost/debian:trixie", "localhost/bindery:test"
+VALKEY, PROMETHEUS = "localhost/valkey:8.1", "localhost/prometheus:test"
 _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _BUILD_SECONDS = 900
 
@@ -28,7 +29,7 @@ class Built(msgspec.Struct, frozen=True):
 
 
 def build(machine: Machine) -> Built:
-    """Build the image, and the stand-in for Valkey's."""
+    """Build the image, and the stand-ins for Valkey's and Prometheus's."""
     if machine.run("podman", "image", "exists", BASE, check=False).returncode != 0:
         machine.run("sh", "-c", f"tar --create --directory /base . | podman import --quiet - {BASE}")
     secret = []
@@ -43,9 +44,9 @@ def build(machine: Machine) -> Built:
     recipe = ["--file", "/project/deploy/Dockerfile", "--tag", IMAGE, "/project"]
     machine.run(*bud, *given, *secret, *recipe, timeout=_BUILD_SECONDS)
     seconds = time.monotonic() - began
-    machine.run(
-        *bud, "--file", "/project/tests/deploy/image/valkey.Dockerfile", "--tag", VALKEY, "/project/tests/deploy/image"
-    )
+    for name, tag in {"valkey": VALKEY, "prometheus": PROMETHEUS}.items():
+        folder = "/project/tests/deploy/image"
+        machine.run(*bud, "--file", f"{folder}/{name}.Dockerfile", "--tag", tag, folder)
     [facts] = json.loads(machine.run("podman", "image", "inspect", IMAGE).stdout)
     return Built(facts, seconds)
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.chart.helm import CHART, ROOT
-from tests.deploy.image.building import IMAGE, VALKEY
+from tests.deploy.image.building import IMAGE, PROMETHEUS, VALKEY
 from tests.deploy.image.docker import engine
 from tests.deploy.image.machine import FOLDER, Machine
 
@@ -22,7 +22,7 @@ PROJECT = "/var/tmp/deploy"  # noqa: S108  # the machine's own
 COMPOSE = ("docker", "compose", "--file", f"{PROJECT}/compose.yaml")
 UP = (*COMPOSE, "up", "--no-build", "--detach", "--wait", "--wait-timeout", "90")
 PARTS = ("valkey", "api", "worker")
-RESTART_SECONDS = 30.0
+RESTART_SECONDS, SCRAPED_SECONDS = 30.0, 60.0
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +32,13 @@ def composed(containers: Machine) -> Iterator[Machine]:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(ROOT / "deploy", copy, ignore=shutil.ignore_patterns("secrets"))
     subprocess.run(["sh", str(copy / "make-secrets")], check=True, timeout=30, capture_output=True)
-    (copy / ".env").write_text(f"BINDERY_IMAGE={IMAGE}\nVALKEY_IMAGE={VALKEY}\n")
-    with engine(containers, IMAGE, VALKEY) as running:
+    (copy / ".env").write_text(f"BINDERY_IMAGE={IMAGE}\nVALKEY_IMAGE={VALKEY}\nPROMETHEUS_IMAGE={PROMETHEUS}\n")
+    with engine(containers, IMAGE, VALKEY, PROMETHEUS) as running:
         try:
             running.run(*UP, timeout=120)
             yield running
         finally:
-            running.run(*COMPOSE, "down", "--volumes", "--timeout", "0", check=False)
+            running.run(*COMPOSE, "--profile", "monitoring", "down", "--volumes", "--timeout", "0", check=False)
 
 
 def inspect(machine: Machine, service: str) -> dict[str, Any]:
@@ -103,6 +103,26 @@ def test_more_workers_are_a_word_away(composed: Machine) -> None:
     names = composed.run(*COMPOSE, "ps", "--format", "{{.Name}} {{.State}}").stdout.split("\n")
     assert {"bindery-worker-1 running", "bindery-worker-2 running"} <= set(names)
     assert inspect(composed, "api")["Id"] == before
+
+
+def test_prometheus_sees_all(composed: Machine) -> None:
+    """The monitoring profile's Prometheus finds the API and both workers, takes what they show, and has the rules."""
+    composed.run(*COMPOSE, "--profile", "monitoring", "up", "--no-build", "--detach", "prometheus", timeout=120)
+    ask = (
+        "import sys, urllib.request as r\n"
+        "print(r.urlopen('http://prometheus:9090/api/v1/' + sys.argv[1], timeout=5).read().decode())\n"
+    )
+    program = ("docker", "exec", "bindery-api-1", "/opt/bindery/bin/python", "-c", ask)
+
+    def told(path: str) -> Any:
+        return json.loads(composed.run(*program, path, check=False).stdout or "{}").get("data")
+
+    end = time.monotonic() + SCRAPED_SECONDS
+    while len((told("query?query=bindery_build_info") or {}).get("result", ())) != 3:
+        assert time.monotonic() < end, composed.run(*COMPOSE, "logs", "prometheus").stdout[-3000:]
+        time.sleep(0.5)
+    groups = told("rules")["groups"]
+    assert len([rule for group in groups for rule in group["rules"] if rule["type"] == "alerting"]) > 15
 
 
 def test_what_was_registered_survives_a_kill_of_each(composed: Machine) -> None:
