@@ -35,14 +35,23 @@ async def create(service: Service, upstream: NotifyUpstream, wanted: Wanted, tra
     async with _seat(upstream):
         done = await service.registrations.register(wanted)
         service.wake(done.wake, traceparent)
+        return await applied(service, done.record)
 
-        async def applied() -> Record | None:
-            record = await service.reading.registration(done.record.fingerprint)
-            if record is None or record.generation != done.record.generation or not record.channels & Channel.NOTIFY:
-                return done.record
-            return record if await _settled(service, record, State.APPLIED) else None
 
-        return await _until(applied)
+async def applied(service: Service, registered: Record) -> Record:
+    """Wait until what was registered is applied; answers it, or as it was if another has replaced it since.
+
+    Raises:
+        StoreUnavailable, TooManyRequests, UpstreamRefused, UpstreamSilent: as ``create``.
+    """
+
+    async def look() -> Record | None:
+        record = await service.reading.registration(registered.fingerprint)
+        if record is None or record.generation != registered.generation or not record.channels & Channel.NOTIFY:
+            return registered
+        return record if await _settled(service, record, State.APPLIED) else None
+
+    return await _until(look)
 
 
 async def delete(service: Service, upstream: NotifyUpstream, sid: BindingSid, traceparent: str | None) -> bool:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import msgspec
 
 from service.domain.addresses import BindingType, canonical, check_form
-from service.domain.errors import BinderyError, InvalidInput
+from service.domain.errors import InvalidInput
 from service.domain.record import Attributes, Channel, Extras, Record, Visible
 from service.domain.sids import BindingSid
 from service.store.registrations import Wanted
@@ -93,15 +93,16 @@ async def create(
     )
     if service.notify_upstream is not None:
         record = await confirming.create(service, service.notify_upstream, wanted, traceparent)
-        # Already replaced, it is shown as it was asked for; its SID leads nowhere.
-        applied = Visible(record.sid, record.type, record.created, record.updated, record.attributes)
-        return _binding(record, record.visible(Channel.NOTIFY) or applied)
-    done = await service.registrations.register(wanted, at_once=service.at_once)
-    service.wake(done.wake, traceparent)
-    visible = done.record.visible(Channel.NOTIFY)
-    if visible is None:
-        raise BinderyError("A settled registration is not visible")
-    return _binding(done.record, visible)
+    else:
+        done = await service.registrations.register(wanted, at_once=service.at_once)
+        service.wake(done.wake, traceparent)
+        record = done.record
+        if record.visible(Channel.NOTIFY) is None:
+            # Just now the Service was switched back to its upstream.
+            record = await confirming.applied(service, record)
+    # Already replaced, it is shown as it was asked for; its SID leads nowhere.
+    asked = Visible(record.sid, record.type, record.created, record.updated, record.attributes)
+    return _binding(record, record.visible(Channel.NOTIFY) or asked)
 
 
 async def fetch(service: Service, sid: str) -> NotifyBinding | None:
