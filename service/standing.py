@@ -6,7 +6,7 @@ import structlog
 
 from service.bootstrap import Runtime
 from service.store.section import StoreRefused
-from service.usecases.upstream_standing import ask_upstreams
+from service.usecases.upstream_standing import ask_accounts
 
 _SECONDS = 3.0
 """For the upstreams: a start is not held up for longer."""
@@ -28,7 +28,7 @@ async def open_store(running: Runtime) -> None:
     except StoreRefused as error:
         _log.error("store_refused", detail=error.detail)
         raise
-    for standing in await ask_upstreams(running.directory, _SECONDS):
+    for standing in await ask_accounts(running.directory, _SECONDS):
         if standing.fault:
             _log.error(
                 "upstream_at_fault",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import msgspec
 
@@ -26,15 +27,27 @@ class Standing(msgspec.Struct, frozen=True):
     fault: str | None = None
 
 
-async def ask_upstreams(directory: Directory, seconds: float | None = None) -> list[Standing]:
-    """Ask every upstream of every Service, all at the same time; who takes more than ``seconds`` is at fault."""
-    asked = [
-        _ask(service.config.name, upstream, seconds)
-        for service in directory.services
-        for upstream in (service.notify_upstream, service.chat_upstream)
-        if upstream is not None
-    ]
-    return list(await asyncio.gather(*asked))
+async def ask_upstreams(directory: Directory) -> list[Standing]:
+    """Ask every upstream of every Service, one after the other: they may share an account, and its rate."""
+    return [await _ask(name, upstream, None) for name, upstream in _upstreams(directory)]
+
+
+async def ask_accounts(directory: Directory, seconds: float) -> list[Standing]:
+    """Ask every account once, by one of the Services that have it, all at the same time.
+
+    Who takes more than ``seconds`` is at fault.
+    """
+    accounts: dict[tuple[str, str], tuple[str, NotifyUpstream | ChatUpstream]] = {}
+    for name, upstream in _upstreams(directory):
+        accounts.setdefault((upstream.config.url, upstream.config.user), (name, upstream))
+    return list(await asyncio.gather(*(_ask(name, upstream, seconds) for name, upstream in accounts.values())))
+
+
+def _upstreams(directory: Directory) -> Iterator[tuple[str, NotifyUpstream | ChatUpstream]]:
+    for service in directory.services:
+        for upstream in (service.notify_upstream, service.chat_upstream):
+            if upstream is not None:
+                yield service.config.name, upstream
 
 
 async def _ask(name: str, upstream: NotifyUpstream | ChatUpstream, seconds: float | None) -> Standing:

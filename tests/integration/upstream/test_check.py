@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+from service.bootstrap import runtime
 from service.cli import main
+from service.settings import load
+from service.usecases.upstream_standing import ask_accounts, ask_upstreams
 from tests.integration.upstream.pair import environment
 from tests.servers.valkey import ValkeyServer
 
@@ -38,3 +42,34 @@ def test_an_upstream_that_is_not_there_is_a_fault(valkey: ValkeyServer, tmp_path
     done = check(valkey, "http://127.0.0.1:9", tmp_path)
     assert done.exit_code == 1
     assert "no connection" in done.output
+
+
+async def test_at_a_start_each_account_is_asked_once(valkey: ValkeyServer, tmp_path: Path) -> None:
+    """However many Services share it; `bindery check` asks for each."""
+    valkey.call("FLUSHALL")
+    names = ("shop", "bank", "club")
+    tables = (
+        f'[[service]]\nname = "{name}"\nsid = "IS{number:032x}"\n'
+        f'[service.notify_upstream]\nurl = "http://127.0.0.1:9"\nuser = "AC{number // 2:032x}"\n'
+        for number, name in enumerate(names)
+    )
+    (tmp_path / "services.toml").write_text("\n".join(tables))
+    base = environment(valkey.url, "http://127.0.0.1:9")
+    mine = {name: value for name, value in base.items() if "_CHAT_" not in name and "NOTIFY_UPSTREAM" not in name}
+    del mine["BINDERY_SERVICE_SID"]
+    async with runtime(load({**mine, "BINDERY_SERVICES_FILE": str(tmp_path / "services.toml")})) as running:
+        assert [standing.service_name for standing in await ask_accounts(running.directory, 5.0)] == ["shop", "club"]
+        assert [standing.service_name for standing in await ask_upstreams(running.directory)] == list(names)
+
+
+async def test_who_does_not_answer_at_a_start_is_waited_for_no_longer(valkey: ValkeyServer) -> None:
+    """A server that accepts and says nothing holds a start up for as long as it is given."""
+    valkey.call("FLUSHALL")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with runtime(
+            load(environment(valkey.url, url, BINDERY_UPSTREAM_TIMEOUT="5", BINDERY_UPSTREAM_LONGEST_REQUEST="5"))
+        ) as running:
+            [standing] = await ask_accounts(running.directory, 0.2)
+    assert standing.fault is not None
+    assert standing.fault.startswith("no answer within 0.2 seconds")
