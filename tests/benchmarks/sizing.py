@@ -96,6 +96,8 @@ def main(reports: tuple[Path, ...], document: Path | None) -> None:
     text = tables([msgspec.json.decode(path.read_bytes(), type=Report, strict=False) for path in reports])
     if document is None:
         click.echo(text, nl=False)
+    elif "of 1 GB" not in text or "one server" not in text:
+        raise click.ClickException("these reports lack the rounds or the growth: run make bench without --part")
     else:
         write(document, text)
 

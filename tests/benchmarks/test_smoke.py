@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.benchmarks import draining, growth, latency, matrix, picture, report, rounds
+from tests.benchmarks import draining, growth, latency, matrix, picture, report, rounds, sizing
 from tests.benchmarks.figures import Figures, rows
 from tests.benchmarks.load import Result
 from tests.benchmarks.measuring import measure, percentile, spread
@@ -33,8 +33,9 @@ async def test_rounds_and_draining_check_themselves_and_make_a_report(tmp_path: 
     assert set(found.cases) == {case.name for case in listed}
     assert len(rows(figures)) == 7
     assert "| unchanged registration |" in report.cases(figures)
-    kept = msgspec.json.decode(report.save(tmp_path, figures, []).read_bytes())
-    assert len(kept["targets"]) == 7
+    kept = msgspec.json.decode(report.save(tmp_path, figures, []).read_bytes(), type=report.Report)
+    assert len(kept.targets) == 7
+    assert "| a new registration, until it is applied |" in sizing.tables([kept])
 
 
 async def test_latency_sees_every_registration_applied(tmp_path: Path) -> None:
