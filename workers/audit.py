@@ -10,6 +10,7 @@ import structlog
 
 from service.backends.twilio import UpstreamError
 from service.domain.errors import BinderyError
+from service.domain.record import Channel
 from service.usecases.auditing import audit_step
 from service.usecases.service import Directory, Service
 from service.usecases.walking import chat_walk_step, walk_step
@@ -21,21 +22,21 @@ _log = structlog.get_logger(__name__)
 
 async def keep_auditing(directory: Directory) -> None:
     """Audit every Service with an upstream, until cancelled."""
-    steps = [(service, step) for service in directory.services for step in _steps(service)]
+    steps = [step for service in directory.services for step in _steps(service)]
     while steps:
         await asyncio.sleep(EVERY_SECONDS)
-        for service, step in steps:
-            if not service.section.cut_over:
+        for service, channel, step in steps:
+            if not service.section.cut_over & channel:
                 await _take(service, step)
 
 
-def _steps(service: Service) -> Iterator[Callable[[], Awaitable[int | None]]]:
+def _steps(service: Service) -> Iterator[tuple[Service, Channel, Callable[[], Awaitable[int | None]]]]:
     notify, chat = service.configured
     if notify is not None:
-        yield partial(audit_step, service, notify)
-        yield partial(walk_step, service, notify)
+        yield service, Channel.NOTIFY, partial(audit_step, service, notify)
+        yield service, Channel.NOTIFY, partial(walk_step, service, notify)
     if chat is not None:
-        yield partial(chat_walk_step, service, chat)
+        yield service, Channel.CHAT, partial(chat_walk_step, service, chat)
 
 
 async def _take(service: Service, step: Callable[[], Awaitable[int | None]]) -> None:

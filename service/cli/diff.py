@@ -12,6 +12,7 @@ from service.bootstrap import runtime
 from service.cli.difference_table import print_differences
 from service.cli.local import local_settings
 from service.domain.errors import BinderyError
+from service.domain.record import Channel
 from service.usecases.comparing import settled
 
 
@@ -35,11 +36,11 @@ async def _run(wanted: str | None, seconds: float, as_json: bool) -> int:
     async with runtime(local_settings()) as running:
         service = running.directory.named(wanted)
         await service.section.open()
-        if service.section.cut_over:
-            raise click.ClickException("this Service has been cut over: its upstreams are left alone")
         if service.notify_upstream is None and service.chat_upstream is None:
+            if any(service.configured):
+                raise click.ClickException("this Service has been cut over: its upstreams are left alone")
             raise click.ClickException("this Service has no upstream to compare with")
         owed = await settled(service, seconds)
         if owed:
             click.echo(f"{owed} entries are still owed: differences may pass", err=True)
-        return await print_differences(service, as_json=as_json)
+        return await print_differences(service, Channel.NOTIFY | Channel.CHAT, as_json=as_json)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import click
 import msgspec
 
+from service.domain.record import Channel
 from service.usecases.comparing import Difference, differences
 from service.usecases.service import Service
 
 
-async def print_differences(service: Service, *, as_json: bool = False) -> int:
-    """Print those of a Service; answers how many there are."""
+async def print_differences(service: Service, channels: Channel, *, as_json: bool = False) -> int:
+    """Print those of a Service in these channels; answers how many there are."""
     count = 0
-    async for found in differences(service):
+    async for found in differences(service, channels):
         if as_json:
             click.echo(("," if count else "[") + msgspec.json.encode(found).decode())
         else:

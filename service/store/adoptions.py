@@ -79,10 +79,10 @@ class Adoptions:
 
     def __init__(self, section: Section, *, longest_ms: int, events_max: int, external: Channel) -> None:
         self._section = section
-        self._run = section.bound(cut_over=False)
+        self._runs = {channel: section.bound(channel, here=False) for channel in (Channel.NOTIFY, Channel.CHAT)}
         self._longest_ms = b"%d" % longest_ms
         self._events_max = b"%d" % events_max
-        self._external = b"%d" % external
+        self._external = section.by_backend(external, lambda there: b"%d" % there)
 
     async def begin(self) -> int:
         """When a list is about to be asked for, in milliseconds by the store's clock.
@@ -105,7 +105,7 @@ class Adoptions:
         outcomes: list[Outcome] = []
         lanes: dict[bytes, None] = {}
         for first in range(0, len(found), AT_ONCE):
-            wake, *said = await self._run(
+            wake, *said = await self._runs[found[first].channel](
                 "adopt",
                 source.value,
                 b"1" if dry else b"0",

@@ -54,8 +54,8 @@ class Audits(Turns):
         super().__init__(section, Walk.REGISTRATIONS)
         self._longest_ms = b"%d" % longest_ms
         self._events_max = b"%d" % events_max
-        self._external = b"%d" % external
-        self._run = section.bound(cut_over=False)
+        self._external = section.by_backend(external, lambda there: b"%d" % there)
+        self._run = section.bound(Channel.NOTIFY, here=False)
 
     async def found(self, findings: Sequence[Finding]) -> tuple[int, bytes]:
         """Act on findings; answers how many still hold, and the lanes to wake."""

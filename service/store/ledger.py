@@ -120,9 +120,9 @@ class Ledgers:
         self._section = section
         self._external = section.by_backend(external, lambda there: b"%d" % there)
         # What is taken for one backend must not be settled for another.
-        self._notify = section.bound(cut_over=True) if external & Channel.NOTIFY else section.run
+        self._notify = section.bound(Channel.NOTIFY, here=True) if external & Channel.NOTIFY else section.run
         self._settle_chat = (
-            (section.bound(cut_over=True), section.bound(cut_over=False))
+            (section.bound(Channel.CHAT, here=True), section.bound(Channel.CHAT, here=False))
             if external & Channel.CHAT
             else (section.run, section.run)
         )

@@ -24,9 +24,9 @@ _ANY_BACKEND = frozenset({"audit_turn", "clock", "lists", "open", "place", "swee
 """Those that write, but nothing that depends on where bindings are kept."""
 
 _GUARD = b"""
--- Said last: where the caller believes that the bindings are kept.
-if (redis.call('HGET', KEYS[1], 'backend') or '') ~= table.remove(ARGV) then
-  error({ err = 'BACKEND they are kept elsewhere now' })
+-- Said last: the channels whose bindings are kept here, as the caller believes.
+if (redis.call('HGET', KEYS[1], 'backend') or '0') ~= table.remove(ARGV) then
+  error({ err = 'BACKEND it is another now' })
 end
 """
 

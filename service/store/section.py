@@ -55,8 +55,8 @@ class StoreRefused(BinderyError):
 class Section:
     """What every use of one Service's data goes through. Every key starts with the anchor, and lives in its slot."""
 
-    cut_over = False
-    """Whether this store has become the backend in place of the configured upstreams."""
+    cut_over = Channel(0)
+    """The channels for which this store has become the backend in place of the configured upstreams."""
 
     _script = staticmethod(script)
 
@@ -94,8 +94,8 @@ class Section:
         except ReplyError as error:
             raise _translated(error) from None
 
-    def bound(self, *, cut_over: bool) -> Run:  # noqa: ARG002  # where there is an upstream, it says for which backend
-        """How transactions are run that are for one backend alone."""
+    def bound(self, channel: Channel, *, here: bool) -> Run:  # noqa: ARG002  # of use where there is an upstream
+        """How transactions are run that are right only while a channel's bindings are kept here, or at an upstream."""
         return self.run
 
     def by_backend(self, external: Channel, say: Callable[[Channel], bytes]) -> Argument:

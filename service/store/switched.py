@@ -16,9 +16,6 @@ from service.redis import ReplyError
 from service.store.scripts import depends_on_backend, guarded
 from service.store.section import Argument, Run, Section, as_ours
 
-EMBEDDED = b"embedded"
-"""What stands in the anchor once a Service is cut over; before, nothing."""
-
 _TRIES = 3
 
 
@@ -29,8 +26,8 @@ class BackendSwitched(BinderyError):
     retry_after = 1
 
 
-class _Expected(bytes):
-    """What the caller believes to stand in the anchor."""
+class _Belief(bytes):
+    """The channels whose bindings the caller believes to be kept here."""
 
 
 class SwitchedSection(Section):
@@ -47,25 +44,26 @@ class SwitchedSection(Section):
                 continue
         return await super().run(name, *args)
 
-    def bound(self, *, cut_over: bool) -> Run:
-        """How transactions are run that are for one backend alone: where that is another now, they are refused."""
-        run, expected = super().run, _Expected(EMBEDDED if cut_over else b"")
+    def bound(self, channel: Channel, *, here: bool) -> Run:
+        """As ``Section.bound``: where it is otherwise by now, they are refused."""
+        run = super().run
 
         async def bound(name: str, *args: Argument) -> Any:
-            return await run(name, *args, expected)
+            belief = self.cut_over | channel if here else self.cut_over & ~channel
+            return await run(name, *args, _Belief(b"%d" % belief))
 
         return bound
 
     def by_backend(self, external: Channel, say: Callable[[Channel], bytes]) -> Argument:
         """An argument that depends on the channels whose bindings are at an upstream."""
-        return lambda: say(Channel(0) if self.cut_over else external)
+        return lambda: say(external & ~self.cut_over)
 
     async def _run(self, name: str, args: Sequence[Any], seconds: float | None = None) -> Any:
         said = [arg() if callable(arg) else arg for arg in args]
         if not depends_on_backend(name):
             return await super()._run(name, said, seconds)
-        if not said or not isinstance(said[-1], _Expected):
-            said.append(EMBEDDED if self.cut_over else b"")
+        if not said or not isinstance(said[-1], _Belief):
+            said.append(b"%d" % self.cut_over)
         try:
             return await super()._run(name, said, seconds)
         except ReplyError as error:
@@ -85,4 +83,4 @@ class SwitchedSection(Section):
             StoreUnavailable, TooManyRequests: nobody can tell.
         """
         with as_ours():
-            self.cut_over = await super()._run("backend", ()) == EMBEDDED
+            self.cut_over = Channel(int(await super()._run("backend", ()) or 0))

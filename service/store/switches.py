@@ -1,8 +1,9 @@
-"""Switching a Service's backend: from its upstreams to this store, and back."""
+"""Switching a Service's backends: from its upstreams to this store, and back, Notify and Chat each for itself."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -10,68 +11,74 @@ from service.domain.record import Channel
 from service.store.adoptions import Found, row
 from service.store.section import Section
 
-AT_ONCE = 100
+AT_ONCE: Final = 100
+"""Records in one transaction."""
+
+SPACES: Final = {Channel.NOTIFY: b"r", Channel.CHAT: b"k"}
+"""Where the records of a channel's bindings lie."""
 
 
 class Switch(msgspec.Struct, frozen=True):
-    """Where a Service stands. Times are in seconds by the store's clock; 0 if the two sides did not agree then."""
+    """Where a Service stands."""
 
-    cut_over: bool
-    since: int
-    """When it was cut over."""
-    taken_back: int | None
-    """When what is being taken back was cut over; None if nothing is."""
+    cut_over: Channel
+    """The channels whose bindings are kept here in place of upstreams."""
+    taken_back: Mapping[Channel, int]
+    """The channels whose switch is being undone, and when it was: in seconds by the store's clock, or 0 if the two
+    sides did not agree then."""
 
 
 class Switches:
-    """The switch of one Service, whose bindings are at upstreams in the channels ``external``."""
+    """The switch of one Service, whose bindings are configured to be at upstreams in the channels ``external``."""
 
     def __init__(self, section: Section, *, external: Channel, events_max: int) -> None:
         self._section = section
-        self._here = section.bound(cut_over=True)
-        self._there = section.bound(cut_over=False)
-        self._external = b"%d" % external
+        self._here = {channel: section.bound(channel, here=True) for channel in SPACES}
+        self._there = {channel: section.bound(channel, here=False) for channel in SPACES}
+        self._external = section.by_backend(external, lambda there: b"%d" % there)
         self._events_max = b"%d" % events_max
 
     async def look(self) -> Switch:
         """Where it stands."""
-        return await self._switch(b"")
+        return await self._switch(b"", Channel(0))
 
-    async def over(self, *, agreed: bool) -> Switch:
+    async def over(self, channels: Channel, *, agreed: bool) -> Switch:
         """To this store; ``agreed``: both sides were compared, and did not differ."""
-        return await self._switch(b"over", b"1" if agreed else b"0")
+        return await self._switch(b"over", channels, b"1" if agreed else b"0")
 
-    async def back(self) -> Switch:
+    async def back(self, channels: Channel) -> Switch:
         """To the upstreams; what has changed since is to be sent there, until `done`."""
-        return await self._switch(b"back")
+        return await self._switch(b"back", channels)
 
-    async def done(self) -> Switch:
+    async def done(self, channels: Channel) -> Switch:
         """All of it has been owed to the upstream."""
-        return await self._switch(b"done")
+        return await self._switch(b"done", channels)
 
-    async def _switch(self, *ask: bytes) -> Switch:
-        backend, since, undo = await self._section.run("switch", *ask)
+    async def _switch(self, ask: bytes, channels: Channel, *more: bytes) -> Switch:
+        here, *undone = await self._section.run("switch", ask, b"%d" % channels, *more)
         await self._section.follow()
-        return Switch(bool(backend), int(since), int(undo) if undo != b"" else None)
+        since = zip(SPACES, undone, strict=True)
+        return Switch(Channel(int(here)), {channel: int(at) for channel, at in since if at != b""})
 
     async def entitle(self, sids: Sequence[tuple[bytes, bytes, bool]]) -> None:
         """Give Chat bindings, by key, the SIDs that they have there; True: they have another type there."""
         args = [part for key, sid, other in sids for part in (key, sid, b"1" if other else b"0")]
-        await self._there("entitle", self._events_max, *args)
+        await self._there[Channel.CHAT]("entitle", self._events_max, *args)
 
-    async def settle_here(self, keys: Sequence[tuple[bytes, bytes]]) -> bytes:
-        """Owe to this store what was owed to the upstream, by space and key; answers the lanes to wake."""
-        wake: bytes = await self._here("cut_over", self._events_max, *(part for pair in keys for part in pair))
+    async def settle_here(self, channel: Channel, keys: Sequence[bytes]) -> bytes:
+        """Owe to this store what was owed to the upstream, by records' keys; answers the lanes to wake."""
+        args = [part for key in keys for part in (SPACES[channel], key)]
+        wake: bytes = await self._here[channel]("cut_over", self._events_max, *args)
         return wake
 
-    async def take_back(self, keys: Sequence[tuple[bytes, bytes]], gone: Sequence[Found] = ()) -> bytes:
-        """Owe these records to the upstream, and that bindings there go whose addresses are known here no more.
+    async def take_back(self, channel: Channel, keys: Sequence[bytes], gone: Sequence[Found] = ()) -> bytes:
+        """Owe these records to the upstream, and that Notify bindings go whose addresses are known here no more.
 
         Answers the lanes to wake.
         """
-        args = [part for space, key in keys for part in (space, key, *[b""] * 5)]
+        args = [part for key in keys for part in (SPACES[channel], key, *[b""] * 5)]
         for found in gone:
             _, key, sid, owner, kind, address, attributes, *_ = row(self._section.fingerprints, found)
             args += [b"x", key, owner, kind, sid, address, attributes]
-        wake: bytes = await self._there("take_back", self._external, self._events_max, *args)
+        wake: bytes = await self._there[channel]("take_back", self._external, self._events_max, *args)
         return wake

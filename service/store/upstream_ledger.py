@@ -9,7 +9,7 @@ import msgspec
 
 from service.domain.addresses import BindingType
 from service.domain.jobs import Lane
-from service.domain.record import Record
+from service.domain.record import Channel, Record
 from service.domain.sids import BindingSid
 from service.store.ledger import Owed, Settlement, Verdict, owed_since
 from service.store.section import Section
@@ -74,7 +74,7 @@ class UpstreamLedger:
     """What is owed to a Service's Notify upstream. ``longest_ms``: how long a lost request may still take effect."""
 
     def __init__(self, section: Section, *, longest_ms: int, events_max: int) -> None:
-        self._run = section.bound(cut_over=False)
+        self._run = section.bound(Channel.NOTIFY, here=False)
         self._longest_ms = b"%d" % longest_ms
         self._events_max = b"%d" % events_max
 

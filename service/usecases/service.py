@@ -72,13 +72,13 @@ class Service:
 
     @property
     def notify_upstream(self) -> NotifyUpstream | None:
-        """Where Notify bindings live in place of ``notify``, until the Service is cut over."""
-        return None if self.section.cut_over else self._notify_upstream
+        """Where Notify bindings live in place of ``notify``, until they are cut over."""
+        return None if self.section.cut_over & Channel.NOTIFY else self._notify_upstream
 
     @property
     def chat_upstream(self) -> ChatUpstream | None:
         """Where Chat bindings live in place of ``chat``, likewise."""
-        return None if self.section.cut_over else self._chat_upstream
+        return None if self.section.cut_over & Channel.CHAT else self._chat_upstream
 
     @property
     def configured(self) -> tuple[NotifyUpstream | None, ChatUpstream | None]:
@@ -88,7 +88,7 @@ class Service:
     @property
     def cold(self) -> ColdReads | None:
         """How Notify bindings are found that were never registered here; None if lookups are not to look for them."""
-        return None if self.section.cut_over else self._cold
+        return None if self.section.cut_over & Channel.NOTIFY else self._cold
 
     @cold.setter
     def cold(self, cold: ColdReads | None) -> None:

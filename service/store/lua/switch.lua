@@ -1,20 +1,29 @@
 #!lua flags=allow-oom
--- Where a Service's bindings are kept. ask 'over': in this store from now on; 'back': where they are configured to be, and what
--- has changed since is to be sent there; 'done': it has been; '': just looks.
+-- Where a Service's bindings are kept, by channel. ask 'over': in this store from now on; 'back': where they are configured to
+-- be, and what has changed since is to be sent there; 'done': it has been; '': just looks.
 -- The time of a switch counts, if both sides agreed then: what is there from before, and unknown here, has gone here since.
--- Answers {backend, when it was switched over in seconds, when what is being taken back was}.
+-- Answers {channels that are kept here, for Notify and for Chat the time of the switch that is being undone, or ''}.
 
-local A, ask = KEYS[1], ARGV[1]
-local found = redis.call('HMGET', A, 'schema', 'backend', 'switched', 'undo')
+local A, ask, channels, agreed = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
+local found = redis.call('HMGET', A, 'schema', 'backend')
 if not found[1] then error({ err = 'NOANCHOR the store has not been opened' }) end
-if ask == 'over' and not found[2] then
-  redis.call('HSET', A, 'backend', 'embedded', 'switched', ARGV[2] == '1' and redis.call('TIME')[1] or '0')
-  redis.call('HDEL', A, 'undo')
-elseif ask == 'back' and found[2] then
-  redis.call('HSET', A, 'undo', found[3])
-  redis.call('HDEL', A, 'backend', 'switched')
-elseif ask == 'done' then
-  redis.call('HDEL', A, 'undo')
+local here = tonumber(found[2] or '0')
+local now = redis.call('TIME')[1]
+for _, channel in ipairs({ 1, 2 }) do
+  local mine, kept = bit.band(channels, channel) ~= 0, bit.band(here, channel) ~= 0
+  local since, undo = 'since' .. channel, 'undo' .. channel
+  if mine and ask == 'over' and not kept then
+    here = here + channel
+    redis.call('HSET', A, since, agreed and now or '0')
+    redis.call('HDEL', A, undo)
+  elseif mine and ask == 'back' and kept then
+    here = here - channel
+    redis.call('HSET', A, undo, redis.call('HGET', A, since) or '0')
+    redis.call('HDEL', A, since)
+  elseif mine and ask == 'done' then
+    redis.call('HDEL', A, undo)
+  end
 end
-found = redis.call('HMGET', A, 'backend', 'switched', 'undo')
-return { found[1] or '', found[2] or '0', found[3] or '' }
+if here ~= tonumber(found[2] or '0') then redis.call('HSET', A, 'backend', here) end
+local undone = redis.call('HMGET', A, 'undo1', 'undo2')
+return { here, undone[1] or '', undone[2] or '' }

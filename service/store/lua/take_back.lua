@@ -14,14 +14,14 @@ for n = 3, #ARGV, 7 do
   local space, id, owner, kind, sid, address, attributes = unpack(ARGV, n, n + 6)
   if space == 'k' then
     local c = get('k', id)
-    if c and has(external, CHAT) and c.chat == APPLIED and c.link ~= NO_LINK then
+    if c and c.chat == APPLIED and c.link ~= NO_LINK then
       c.past, c.chat = applied_section(c, c.chat), UNKNOWN
       put('k', id, c)
       mark('h', c.owner)
     end
   elseif space == 'r' then
     local r = get('r', id)
-    if r and has(external, NOTIFY) and not (r.doubt and r.doubt > NOW_MS) then
+    if r and not (r.doubt and r.doubt > NOW_MS) then
       r.doubt = NOW_MS
       put('r', id, r)
       mark('n', id)

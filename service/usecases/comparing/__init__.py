@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+from service.domain.record import Channel
 from service.usecases.comparing.chat import chat_differences
 from service.usecases.comparing.difference import Difference, What
 from service.usecases.comparing.notify import notify_differences
@@ -14,6 +15,7 @@ from service.usecases.service import Service
 __all__ = ["Difference", "What", "differences", "settled"]
 
 _LOOK_SECONDS = 0.2
+_ALL = Channel.NOTIFY | Channel.CHAT
 
 
 async def settled(service: Service, seconds: float) -> int:
@@ -27,15 +29,15 @@ async def settled(service: Service, seconds: float) -> int:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def differences(service: Service) -> AsyncIterator[Difference]:
-    """Those of all its upstreams.
+async def differences(service: Service, channels: Channel = _ALL) -> AsyncIterator[Difference]:
+    """Those of its upstreams, in these channels.
 
     Raises:
         UpstreamError, StoreUnavailable, TooManyRequests
     """
-    if service.notify_upstream is not None:
+    if Channel.NOTIFY in channels and service.notify_upstream is not None:
         async for difference in notify_differences(service, service.notify_upstream):
             yield difference
-    if service.chat_upstream is not None:
+    if Channel.CHAT in channels and service.chat_upstream is not None:
         async for difference in chat_differences(service, service.chat_upstream):
             yield difference

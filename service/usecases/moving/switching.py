@@ -18,8 +18,8 @@ _DONE = State.APPLIED, State.NONE
 _GOOGLE = {BindingType.FCM: BindingType.GCM, BindingType.GCM: BindingType.FCM}
 
 
-async def cut_over(service: Service, *, agreed: bool) -> None:
-    """Keep the bindings here from now on. SIDs that were shown stay valid until what they name changes.
+async def cut_over(service: Service, channels: Channel, *, agreed: bool) -> None:
+    """Keep these channels' bindings here from now on. SIDs that were shown stay valid until what they name changes.
 
     ``agreed``: the two sides were compared, and did not differ. May be done again: then what it left undone is done.
 
@@ -27,11 +27,12 @@ async def cut_over(service: Service, *, agreed: bool) -> None:
         UpstreamError: the upstream's Chat bindings could not be listed; nothing was switched.
         StoreUnavailable, StoreFull, TooManyRequests: do it again.
     """
-    if service.chat_upstream is not None:
+    if Channel.CHAT in channels and service.chat_upstream is not None:
         await _entitle(service, service.chat_upstream)
-    await service.switches.over(agreed=agreed)
-    async for keys in _keys(service, _unsettled):
-        service.wake(await service.switches.settle_here(keys))
+    await service.switches.over(channels, agreed=agreed)
+    for channel in channels:
+        async for keys in _keys(service, channel, _unsettled):
+            service.wake(await service.switches.settle_here(channel, keys))
 
 
 def _unsettled(record: Record, channel: Channel) -> bool:
@@ -56,26 +57,28 @@ async def _entitle(service: Service, upstream: ChatUpstream) -> None:
             await service.switches.entitle(sids[first : first + AT_ONCE])
 
 
-async def undo(service: Service) -> None:
-    """Keep the bindings at the upstreams again: all that is wanted here is compared with what is there and put right.
+async def undo(service: Service, channels: Channel) -> None:
+    """Keep these channels' bindings at the upstreams again.
 
-    What the upstream has held since before the cut-over, and nobody here knows any more, goes; what was made there
-    since stays, for an import to find. May be done again, if it ended early.
+    All that is wanted here is compared with what is there, and put right. What the upstream has held since before the
+    cut-over, and nobody here knows any more, goes; what was made there since stays, for an import to find. May be done
+    again, if it ended early.
 
     Raises:
         UpstreamError: an upstream could not be listed.
         StoreUnavailable, StoreFull, TooManyRequests
     """
-    state = await service.switches.back()
-    since = state.taken_back or 0
-    async for keys in _keys(service, lambda *_: True):
-        service.wake(await service.switches.take_back(keys))
+    state = await service.switches.back(channels)
     notify, chat = service.configured
-    if notify is not None:
-        await _forget_notify(service, notify, since)
-    if chat is not None:
-        await _forget_chat(service, chat, since)
-    await service.switches.done()
+    for channel in channels:
+        since = state.taken_back.get(channel, 0)
+        async for keys in _keys(service, channel, lambda *_: True):
+            service.wake(await service.switches.take_back(channel, keys))
+        if channel is Channel.NOTIFY and notify is not None:
+            await _forget_notify(service, notify, since)
+        if channel is Channel.CHAT and chat is not None:
+            await _forget_chat(service, chat, since)
+        await service.switches.done(channel)
 
 
 async def _forget_notify(service: Service, upstream: NotifyUpstream, since: int) -> None:
@@ -84,7 +87,7 @@ async def _forget_notify(service: Service, upstream: NotifyUpstream, since: int)
         page = await upstream.bindings.page(at)
         found = [f for f in map(notify_found, page.bindings) if f is not None and f.updated <= since]
         for first in range(0, len(found), AT_ONCE):
-            service.wake(await service.switches.take_back((), found[first : first + AT_ONCE]))
+            service.wake(await service.switches.take_back(Channel.NOTIFY, (), found[first : first + AT_ONCE]))
         at = page.next
         if at is None:
             return
@@ -117,18 +120,14 @@ async def _pages(upstream: ChatUpstream) -> AsyncIterator[Sequence[ChatBinding]]
 
 
 async def _keys(
-    service: Service, chosen: Callable[[Record, Channel], bool]
-) -> AsyncIterator[list[tuple[bytes, bytes]]]:
-    """Spaces and keys of all records that are chosen, some at a time."""
-    for channel, space in ((Channel.NOTIFY, b"r"), (Channel.CHAT, b"k")):
-        position = b""
-        while True:
-            chat = channel is Channel.CHAT
-            records, position = await service.reading.scan(
-                chat=chat, position=position, backwards=False, records=AT_ONCE
-            )
-            keys = [(space, record.fingerprint) for record in records if chosen(record, channel)]
-            if keys:
-                yield keys
-            if not position:
-                break
+    service: Service, channel: Channel, chosen: Callable[[Record, Channel], bool]
+) -> AsyncIterator[list[bytes]]:
+    """Keys of all records of a channel's bindings that are chosen, some at a time."""
+    position, chat = b"", channel is Channel.CHAT
+    while True:
+        records, position = await service.reading.scan(chat=chat, position=position, backwards=False, records=AT_ONCE)
+        keys = [record.fingerprint for record in records if chosen(record, channel)]
+        if keys:
+            yield keys
+        if not position:
+            return

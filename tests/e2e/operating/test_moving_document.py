@@ -24,7 +24,7 @@ from tests.integration.workers.bench import environment
 from tests.servers.valkey import ValkeyServer
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "moving.md"
-SECONDS = 90
+SECONDS = 240
 
 
 @pytest.fixture

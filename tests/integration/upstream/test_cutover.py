@@ -29,7 +29,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("quick_backoff")
 
-BOTH = Channel.NOTIFY | Channel.CHAT
+NOTIFY, BOTH = Channel.NOTIFY, Channel.NOTIFY | Channel.CHAT
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ async def run(valkey: ValkeyServer, proxy: FaultProxy, directory: Path, *words: 
 
 def knows(pair: Pair) -> bool:
     """Whether this process has heard of a cut-over."""
-    return pair.service.section.cut_over
+    return bool(pair.service.section.cut_over)
 
 
 async def sid_of(pair: Pair, address: str) -> str:
     """The SID that it is shown under."""
-    return str((await pair.record(address)).visible_sid(Channel.NOTIFY))
+    return str((await pair.record(address)).visible_sid(NOTIFY))
 
 
 async def address_of(pair: Pair, sid: str) -> str | None:
@@ -90,7 +90,7 @@ async def test_only_without_a_difference(pair: Pair, valkey: ValkeyServer, proxy
     assert (await run(valkey, proxy, tmp_path, "cutover", name, "--force")).exit_code == 0
     assert (await pair.service.switches.look()).cut_over
     again = await run(valkey, proxy, tmp_path, "cutover", name)
-    assert (again.exit_code, again.stderr) == (0, "its bindings were kept here already\n")
+    assert (again.exit_code, again.stderr) == (0, "Notify bindings were kept here already\n")
     assert "has been cut over" in (await run(valkey, proxy, tmp_path, "diff")).stderr
     assert "has been cut over" in (await run(valkey, proxy, tmp_path, "import")).stderr
 
@@ -126,7 +126,7 @@ async def test_what_was_under_way_there_is_not_settled_here(pair: Pair, other: P
     lease = await pair.upstream.ledger.take(lane, 10, 60_000)
     assert lease is not None
     upstream = pair.upstream
-    await cut_over(other.service, agreed=False)
+    await cut_over(other.service, NOTIFY, agreed=False)
     with pytest.raises(BackendSwitched):
         await upstream.ledger.settle(lane, lease, [])
     assert pair.service.notify_upstream is None
@@ -145,7 +145,7 @@ async def test_a_takeover_under_way_leaves_the_former_owners_sid_behind(pair: Pa
     await pair.bind("bob", "token-1", "phone")
     await log_out(pair.service, "alice", device_id="tablet")
     await pair.drain_notify()
-    await cut_over(pair.service, agreed=False)
+    await cut_over(pair.service, NOTIFY, agreed=False)
     await pair.converge()
     record = await pair.record("token-1")
     assert (record.notify, record.doubt, record.traces) == (State.APPLIED, 0, [])
@@ -190,16 +190,16 @@ async def test_an_undo_that_ended_early_is_gone_on_with(pair: Pair) -> None:
     """It is remembered that it is not done."""
     await pair.bind("alice", "token-1")
     await pair.converge()
-    await cut_over(pair.service, agreed=True)
+    await cut_over(pair.service, NOTIFY, agreed=True)
     await pair.bind("bob", "token-2")
     await pair.converge()
     await pair.proxy.down()
     with pytest.raises(Exception, match="connection"):
-        await undo(pair.service)
-    assert (await pair.service.switches.look()).taken_back is not None
+        await undo(pair.service, NOTIFY)
+    assert (await pair.service.switches.look()).taken_back
     await pair.proxy.up()
-    await undo(pair.service)
-    assert (await pair.service.switches.look()).taken_back is None
+    await undo(pair.service, NOTIFY)
+    assert not (await pair.service.switches.look()).taken_back
     await pair.converge()
     assert await pair.owners() == {"token-1": "alice", "token-2": "bob"}
 
@@ -223,7 +223,7 @@ async def test_chat_sids_stay(chat: Pair, environ_there: dict[str, str]) -> None
     assert upstream is not None
     assert (await import_bindings(chat.service, upstream))["adopted"] >= 1
     await chat.converge()
-    await cut_over(chat.service, agreed=True)
+    await cut_over(chat.service, BOTH, agreed=True)
     chat.proxy.seen.clear()
     for endpoint, sid in there.items():
         found = await chat_bindings.fetch(chat.service, sid)
@@ -235,11 +235,34 @@ async def test_chat_sids_stay(chat: Pair, environ_there: dict[str, str]) -> None
     await chat.converge()
     assert await chat_bindings.fetch(chat.service, there["e-phone"]) is None
     assert chat.proxy.seen == []
-    await undo(chat.service)
+    await undo(chat.service, BOTH)
     await chat.converge()
     assert len(chat.proxy.reached("DELETE")) >= 1
     left = [await upstream.bindings.fetch(sid) for sid in there.values()]
     assert [binding.endpoint if binding else None for binding in left] == [None, "e-tablet", "e-web"]
+
+
+async def test_notify_alone(chat: Pair, environ_there: dict[str, str]) -> None:
+    """Chat stays where apps' SDKs make it: what logs out is deleted there, and SIDs are looked up there."""
+    phone, tablet = await bind_chat_of(settings_of(environ_there), "alice", ["e-phone", "e-tablet"])
+    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
+    await chat.converge()
+    upstream = chat.service.chat_upstream
+    assert upstream is not None
+    await cut_over(chat.service, NOTIFY, agreed=True)
+    posts = chat.posts()
+    await chat.bind("bob", "t-new")
+    await log_out(chat.service, "alice", device_id="phone")
+    await chat.converge()
+    assert (chat.posts(), (await chat.record("t-new")).notify) == (posts, State.APPLIED)
+    assert await chat.maybe("t-phone") is None
+    assert await upstream.bindings.fetch(phone) is None
+    found = await chat_bindings.fetch(chat.service, tablet)
+    assert found is not None
+    await undo(chat.service, NOTIFY)
+    await chat.converge()
+    assert await chat.owners() == {"t-tablet": "alice", "t-new": "bob"}
 
 
 def test_without_an_upstream_nothing_is_asked_about_it() -> None:
