@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import uvloop
@@ -28,6 +29,9 @@ pytestmark = pytest.mark.slow
 DASHBOARD = msgspec.json.decode((DEPLOY / "grafana" / "dashboards" / "bindery.json").read_bytes())
 RULES = {path.name: path.read_text() for path in sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))}
 SECONDS = 12.0
+GUESTS = 50
+"""Identities whose bindings were made at the upstream, past us."""
+
 VARIABLES = {"$__rate_interval": "10s", "$namespace": ".*", "$service_name": ".*"}
 
 
@@ -78,6 +82,7 @@ async def use(connection: Connection, number: int) -> None:
     other = app_headers(f"other-{number}", f"session-{number}", int(time.time()))
     await connection.request("POST", "/v1/registrations", other, body)
     assert (await connection.request("GET", f"/v1/identities/user-{number}/bindings", JSON)).status == 200
+    assert (await connection.request("GET", f"/v1/identities/guest-{number % GUESTS}/bindings", JSON)).status == 200
     form = f"Identity=user-{number}&BindingType=sms&Address=%2B1500555{number:04}".encode()
     assert (await connection.request("POST", f"/v1/Services/{SERVICE}/Bindings", FORM, form)).status == 201
     logout = msgspec.json.encode({"identity": f"other-{number}", "device_id": f"device-{number}"})
@@ -101,8 +106,12 @@ async def load(fleet: Fleet, seconds: float) -> None:
 
 @contextmanager
 def upstream(directory: Path) -> Iterator[dict[str, str]]:
-    """A second Bindery; answers the settings with which the first keeps its Notify bindings there."""
+    """A second Bindery, with guests; answers the settings with which the first keeps its Notify bindings there."""
     with ValkeyServer() as store, api_process({**SETTINGS, "BINDERY_REDIS_URL": store.url}, directory) as url:
+        for guest in range(GUESTS):
+            form = {"Identity": f"guest-{guest}", "BindingType": "fcm", "Address": f"token-of-guest:{guest}"}
+            made = httpx.post(f"{url}/v1/Services/{SERVICE}/Bindings", data=form, auth=(ACCOUNT, TOKEN))
+            made.raise_for_status()
         yield {
             "BINDERY_NOTIFY_UPSTREAM_URL": url,
             "BINDERY_UPSTREAM_USER": ACCOUNT,
