@@ -42,6 +42,8 @@ def test_a_login_without_administration_suffices(tmp_path: Path) -> None:
         valkey.call("ACL", "SETUSER", "bindery", "on", ">secret", *RULES)
         own = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
         environ = {**own, **SETTINGS, "BINDERY_REDIS_URL": f"unix://bindery:secret@{valkey.socket}"}
+        # However busy the machine is: what is refused is refused at once.
+        environ["BINDERY_REDIS_TIMEOUT"] = "5"
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(drill(valkey, environ))
         checked = CliRunner().invoke(main, ["check"], env={**environ, "BINDERY_DATA_DIR": str(tmp_path)})
