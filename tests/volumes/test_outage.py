@@ -22,7 +22,7 @@ SETTINGS = {"UPSTREAM_RATE": "300"}
 EXTRA = 0.01
 """Creates that may be too many, as a share."""
 
-NOISE = 1.5, 0.01
+NOISE = 1.5, 0.05
 """What a p99 may be above another, as a factor and in seconds, on a machine that does everything at once."""
 
 
