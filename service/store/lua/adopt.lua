@@ -50,6 +50,11 @@ local function departed(id, updated)
   return ms and (ms >= began or updated <= math.floor(ms / 1000))
 end
 
+-- While a cut-over is being undone: whether the binding was known here when its Service was switched. If there is nothing of it
+-- any more, it was given up in this store meanwhile, of which its upstream has yet to hear.
+local undone = tonumber(redis.call('HGET', A, 'undo') or 0)
+local function given_up_here(updated) return undone > 0 and updated <= undone end
+
 local function knows(r, id, sid)
   for _, t in ipairs(traces_of(r)) do
     if t.sid == sid then return true end
@@ -127,7 +132,7 @@ local function adopt_notify(id, row)
   if r and knows(r, id, row.sid) then return 'same' end
   local ended = logged_out(row.owner, id, row.type, NOTIFY, row.updated)
   if not r then
-    ended = ended or departed(id, row.updated)
+    ended = ended or departed(id, row.updated) or (there and given_up_here(row.updated))
     if ended and not there then return 'ended' end
     if not ended and #entries(row.owner) >= most then return 'full' end
     return insert(id, row, nil, ended)
@@ -135,7 +140,9 @@ local function adopt_notify(id, row)
 
   local live = has(r.channels, NOTIFY)
   local newer = row.updated > (live and latest(r) or math.max(latest(r), r.updated))
-  if importing and newer and not ended then return insert(id, row, r, false) end
+  -- A call of ours that was late looks newer than what has been registered since.
+  local racing = there and live and r.owner ~= row.owner and (r.doubt or leased('n', id))
+  if importing and newer and not ended and not racing then return insert(id, row, r, false) end
   if not live then
     if there and (not newer or changed_since(r)) then
       -- It should have gone with the rest.
@@ -209,7 +216,7 @@ local function adopt_chat(id, row)
     if importing and row.updated > latest(c) then return insert_chat(id, row, c, false) end
     return c.attributes == row.attributes and 'same' or 'ours'
   end
-  local ended = logged_out(row.owner, id, row.type, CHAT, row.updated)
+  local ended = logged_out(row.owner, id, row.type, CHAT, row.updated) or (there and given_up_here(row.updated))
   if ended and not there then return 'ended' end
   if #(get('c', row.owner) or '') >= 2 * most * 12 then return 'full' end
   if ended then return insert_chat(id, row, nil, true) end

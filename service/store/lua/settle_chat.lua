@@ -65,6 +65,10 @@ end
 
 redis.call('EXISTS', key)
 commit(events_max)
+if again and not holds and score and tonumber(score) % 1 ~= 0 then
+  -- Somebody else is at it. Breaking that lease would have the two break each other's for ever; it finds what is unknown now.
+  again = nil
+end
 if again then
   redis.call('ZADD', key, again, owner)
 elseif holds then

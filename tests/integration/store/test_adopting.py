@@ -13,7 +13,7 @@ from service.domain.sids import BindingSid
 from service.domain.upstream import identities
 from service.redis import Redis
 from service.store.adoptions import Found, Outcome, Source
-from service.store.ledger import Verdict
+from service.store.ledger import Settlement, Verdict
 from service.store.upstream_ledger import Observation
 from tests.integration.store.desk import BOTH, CHAT, NOTIFY
 from tests.integration.store.upstream_desk import UpstreamDesk, new_sid
@@ -222,6 +222,9 @@ async def test_an_import_makes_the_newer_one_win(desk: UpstreamDesk) -> None:
     record = await desk.known("token")
     assert (record.attributes.tags, record.extras.device_id, record.notify) == (("new",), "phone", State.PENDING)
     assert record.traces[0].sid == new.sid
+    await desk.pass_by(record.doubt)
+    lease, taken = await desk.take("token")
+    assert await desk.held("token", lease, taken.record, new.sid) == 1
     assert await adopt(desk, binding("bob", "token"), source=IMPORT) == [Outcome.OURS]
     bobs = binding("bob", "token", at=await after(desk) + 1)
     assert await adopt(desk, bobs, source=IMPORT) == [Outcome.REPLACED]
@@ -229,6 +232,18 @@ async def test_an_import_makes_the_newer_one_win(desk: UpstreamDesk) -> None:
     assert (await desk.known("token")).extras.device_id is None
     event = (await desk.events())[-1]
     assert (event.type, event.other_user_sid) == (EventType.ADOPTED, f"US{desk.owner('alice').hex()}")
+
+
+async def test_an_import_gives_no_address_back_for_a_call_of_ours_that_was_late(desk: UpstreamDesk) -> None:
+    """It has put the address there as the former owner's after it was taken over: newer, and nobody's wish."""
+    await desk.login("alice", "token", "phone")
+    lease, taken = await desk.take("token")
+    await desk.login("bob", "token", "phone")
+    late = binding("alice", "token", at=await after(desk) + 1)
+    assert await adopt(desk, late, source=IMPORT) == [Outcome.OURS]
+    await desk.unknown("token", lease, taken.record)
+    assert await adopt(desk, late, source=IMPORT) == [Outcome.OURS]
+    assert (await desk.desired("alice"), await desk.desired("bob")) == (set(), {"token"})
 
 
 async def test_an_import_where_this_store_is_the_backend(alone: UpstreamDesk) -> None:
@@ -288,6 +303,29 @@ async def test_a_chat_binding_that_was_imported_is_registered(alone: UpstreamDes
     [[record]] = [found or [] for found in await alone.reading.chat_bindings_of([alone.owner("alice")])]
     assert (record.link, record.layout) == (alone.fingerprint("token"), 1)
     assert await alone.delete(record.sid, chat=True)
+
+
+async def test_a_late_chat_settlement_breaks_nobodys_lease(both: UpstreamDesk) -> None:
+    """Or two workers at one identity, one of them late once, would break each other's for as long as both go on."""
+    await both.login("alice", "one", "phone", channels=BOTH)
+    lane = both.chat_lane("alice")
+    first = await both.ledgers.take_chat(lane, 10, 1)
+    assert first is not None
+    second = None
+    while second is None:
+        second = await both.ledgers.take_chat(lane, 10, 30_000)
+    outcomes = [
+        await both.ledgers.settle_chat(
+            lane,
+            token,
+            work.owner,
+            [Settlement(r.fingerprint, r.version, Verdict.HELD) for r in work.records],
+            external=True,
+        )
+        for token, [work] in (first, second)
+    ]
+    assert outcomes == [False, True]
+    assert await both.chats("alice") == {"alice:phone"}
 
 
 async def test_imported_chat_bindings_at_an_upstream(both: UpstreamDesk) -> None:
