@@ -59,14 +59,17 @@ def judge(
     *,
     strict: bool,
     logged_out: int = 0,
+    undone: int = 0,
 ) -> list[Judgement]:
     """A judgement on each listed binding of one identity, newest first.
 
     ``noted`` are the identity's Chat bindings here, those to be removed included (adopted ones, which no registration
     stands for, say nothing); ``elsewhere`` the listed endpoints that another identity has registered. ``logged_out`` is
-    the second in which the identity was last logged out as a whole, 0 for none.
+    the second in which the identity was last logged out as a whole, 0 for none; ``undone``, while a cut-over is being
+    undone, when it was made: what is there from before, and noted here no more, has been given up since.
     """
     live = {record.address: record.type.value for record in noted if record.channels and record.link != NO_LINK}
+    known = {record.address for record in noted if record.channels}
     ended = {record.address for record in noted if not record.channels}
     both = {(binding.endpoint, binding.binding_type) for binding in listed}
     seen: set[tuple[str, str]] = set()
@@ -83,7 +86,11 @@ def judge(
             why = Why.DOUBLED_TYPE if (binding.endpoint, registered) in both else Why.REGISTERED
         elif binding.endpoint in elsewhere:
             why = Why.ELSEWHERE
-        elif binding.endpoint in ended or (logged_out and int(_age(binding)[0]) <= logged_out):
+        elif (
+            binding.endpoint in ended
+            or (logged_out and int(_age(binding)[0]) <= logged_out)
+            or (undone and binding.endpoint not in known and int(_age(binding)[0]) <= undone)
+        ):
             why = Why.LOGGED_OUT
         else:
             why = Why.STRANGE if strict else Why.UNKNOWN

@@ -51,10 +51,13 @@ class Reading:
         found: list[bytes] = await self._section.run("owners", *endpoints) if endpoints else []
         return found
 
-    async def chat_logouts(self, owners: Sequence[bytes]) -> list[int]:
-        """For each owner when, in seconds, it was last logged out of Chat as a whole; 0 if that is not remembered."""
-        found: list[int] = await self._section.run("chat_logouts", *owners) if owners else []
-        return found
+    async def chat_logouts(self, owners: Sequence[bytes]) -> tuple[int, list[int]]:
+        """For each owner when, in seconds, it was last logged out of Chat as a whole; 0 if that is not remembered.
+
+        Before these: when the Service was cut over, while that is being undone; else 0.
+        """
+        undone, *found = await self._section.run("chat_logouts", *owners) if owners else [0]
+        return undone, found
 
     async def scan(
         self, *, chat: bool, position: bytes, backwards: bool, records: int, buckets: int = BUCKETS_PER_CALL

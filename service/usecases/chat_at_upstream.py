@@ -106,7 +106,9 @@ async def delete(
     [noted] = await service.reading.chat_bindings_of([service.fingerprints.owner(binding.identity)])
     for record in noted or ():
         if record.channels and record.address == binding.endpoint:
-            _, wake, _ = await service.registrations.remove_binding(record.sid, Channel.CHAT)
+            # Adopted, it is known under the SID that it has there.
+            known_as = record.visible_sid(Channel.CHAT) or record.sid
+            _, wake, _ = await service.registrations.remove_binding(known_as, Channel.CHAT)
             service.wake(wake, traceparent)
     async with _answered():
         await upstream.bindings.delete(sid, Attempt(time.monotonic() + WAIT_SECONDS))

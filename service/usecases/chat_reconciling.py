@@ -56,10 +56,12 @@ async def judge_listed(
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
     elsewhere = await _elsewhere(service, listed)
-    logouts = await service.reading.chat_logouts([service.fingerprints.owner(identity) for identity, _ in noted])
+    undone, logouts = await service.reading.chat_logouts(
+        [service.fingerprints.owner(identity) for identity, _ in noted]
+    )
     strict = upstream.config.strict
     return [
-        judge(listed[identity], records, elsewhere[identity], strict=strict, logged_out=logged_out)
+        judge(listed[identity], records, elsewhere[identity], strict=strict, logged_out=logged_out, undone=undone)
         for (identity, records), logged_out in zip(noted, logouts, strict=True)
     ]
 

@@ -52,8 +52,11 @@ end
 
 -- While a cut-over is being undone: whether the binding was known here when its Service was switched. If there is nothing of it
 -- any more, it was given up in this store meanwhile, of which its upstream has yet to hear.
-local undone = tonumber(redis.call('HGET', A, 'undo') or 0)
-local function given_up_here(updated) return undone > 0 and updated <= undone end
+local undone = redis.call('HMGET', A, 'undo1', 'undo2')
+local function given_up_here(channel, updated)
+  local at = has(external, channel) and tonumber(undone[channel] or 0) or 0
+  return at > 0 and updated <= at
+end
 
 local function knows(r, id, sid)
   for _, t in ipairs(traces_of(r)) do
@@ -132,7 +135,7 @@ local function adopt_notify(id, row)
   if r and knows(r, id, row.sid) then return 'same' end
   local ended = logged_out(row.owner, id, row.type, NOTIFY, row.updated)
   if not r then
-    ended = ended or departed(id, row.updated) or (there and given_up_here(row.updated))
+    ended = ended or departed(id, row.updated) or given_up_here(NOTIFY, row.updated)
     if ended and not there then return 'ended' end
     if not ended and #entries(row.owner) >= most then return 'full' end
     return insert(id, row, nil, ended)
@@ -216,7 +219,7 @@ local function adopt_chat(id, row)
     if importing and row.updated > latest(c) then return insert_chat(id, row, c, false) end
     return c.attributes == row.attributes and 'same' or 'ours'
   end
-  local ended = logged_out(row.owner, id, row.type, CHAT, row.updated) or (there and given_up_here(row.updated))
+  local ended = logged_out(row.owner, id, row.type, CHAT, row.updated) or given_up_here(CHAT, row.updated)
   if ended and not there then return 'ended' end
   if #(get('c', row.owner) or '') >= 2 * most * 12 then return 'full' end
   if ended then return insert_chat(id, row, nil, true) end

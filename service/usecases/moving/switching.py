@@ -74,9 +74,9 @@ async def undo(service: Service, channels: Channel) -> None:
         since = state.taken_back.get(channel, 0)
         async for keys in _keys(service, channel, lambda *_: True):
             service.wake(await service.switches.take_back(channel, keys))
-        if channel is Channel.NOTIFY and notify is not None:
+        if channel is Channel.NOTIFY and notify is not None and since:
             await _forget_notify(service, notify, since)
-        if channel is Channel.CHAT and chat is not None:
+        if channel is Channel.CHAT and chat is not None and since:
             await _forget_chat(service, chat, since)
         await service.switches.done(channel)
 

@@ -1,0 +1,99 @@
+"""While a cut-over is undone: what was logged out meanwhile is shown to nobody, though the upstream holds it yet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.bootstrap import runtime
+from service.domain.record import Channel
+from service.settings import load
+from service.usecases import chat_bindings
+from service.usecases.chat_bindings import Filter
+from service.usecases.ending import log_out
+from service.usecases.looking_up import look_up
+from service.usecases.moving.importing import import_bindings
+from service.usecases.moving.switching import cut_over, undo
+from service.usecases.paging import Position
+from tests.e2e.compatible.deployment import bind_chat_of, settings_of
+from tests.integration.upstream.pair import Pair, environment
+from tests.servers.fault_proxy import FaultProxy
+from tests.servers.valkey import ValkeyServer
+
+pytestmark = pytest.mark.usefixtures("quick_backoff")
+
+BOTH = Channel.NOTIFY | Channel.CHAT
+
+
+@pytest.fixture
+async def chat(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> AsyncIterator[Pair]:
+    """Both kinds at the upstream."""
+    valkey.call("FLUSHALL")
+    environ = {**environment(valkey.url, proxy.url), "BINDERY_CHAT_UPSTREAM_URL": proxy.url}
+    async with runtime(load(environ)) as running:
+        yield Pair(running, proxy, upstream_url)
+
+
+async def shown(pair: Pair, identity: str) -> set[str]:
+    """The addresses that a lookup shows."""
+    [(_, views)] = await look_up(pair.service, [identity])
+    return {view.address for view in views}
+
+
+async def endpoints(pair: Pair, identity: str) -> set[str]:
+    """The Chat endpoints that a list shows."""
+    page = await chat_bindings.page(pair.service, Filter(identities=(identity,)), Position(), 50)
+    return {binding.endpoint for binding in page.items}
+
+
+async def test_a_lookup_does_not_bring_back_what_was_logged_out(pair: Pair) -> None:
+    """The upstream's list is of before the logout, which it has never heard of; in the end it has gone there, too."""
+    await pair.bind("alice", "token-1", "phone")
+    await pair.bind("alice", "token-2", "tablet")
+    await pair.converge()
+    await cut_over(pair.service, Channel.NOTIFY, agreed=True)
+    await log_out(pair.service, "alice", device_id="phone")
+    await pair.converge()
+    assert await shown(pair, "alice") == {"token-2"}
+    await pair.service.switches.back(Channel.NOTIFY)
+    assert await shown(pair, "alice") == {"token-2"}
+    await undo(pair.service, Channel.NOTIFY)
+    await pair.converge()
+    assert await shown(pair, "alice") == {"token-2"}
+    assert await pair.owners() == {"token-2": "alice"}
+
+
+async def test_nor_do_lists_of_chat_bindings(chat: Pair, environ_there: dict[str, str]) -> None:
+    """They show what the upstream shows, without what has gone here; what was imported stays."""
+    await bind_chat_of(settings_of(environ_there), "alice", ["e-phone", "e-tablet", "e-web"])
+    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
+    upstream = chat.service.chat_upstream
+    assert upstream is not None
+    await import_bindings(chat.service, upstream)
+    await chat.converge()
+    await cut_over(chat.service, BOTH, agreed=True)
+    await log_out(chat.service, "alice", device_id="phone")
+    await chat.converge()
+    assert await endpoints(chat, "alice") == {"e-tablet", "e-web"}
+    await chat.service.switches.back(BOTH)
+    assert await endpoints(chat, "alice") == {"e-tablet", "e-web"}
+    await undo(chat.service, BOTH)
+    await chat.converge()
+    assert await endpoints(chat, "alice") == {"e-tablet", "e-web"}
+
+
+async def test_an_imported_chat_binding_that_was_deleted_stays_so_when_cut_over(
+    chat: Pair, environ_there: dict[str, str]
+) -> None:
+    """It goes here with what goes there."""
+    [sid, _] = await bind_chat_of(settings_of(environ_there), "alice", ["e-web", "e-other"])
+    upstream = chat.service.chat_upstream
+    assert upstream is not None
+    await import_bindings(chat.service, upstream)
+    await chat.converge()
+    assert await chat_bindings.delete(chat.service, sid)
+    await chat.converge()
+    await cut_over(chat.service, BOTH, agreed=True)
+    assert await endpoints(chat, "alice") == {"e-other"}
