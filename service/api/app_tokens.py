@@ -126,8 +126,10 @@ class AppTokens:
         if not 0 <= issued_at < 2**32 or expires - issued_at > self._max_ttl:
             raise Unauthenticated(f"The token lives longer than {self._max_ttl} seconds")
         now = time.time()
-        if max(int(issued_at), claims.nbf) > now + CLOCK_LEEWAY or int(expires) <= now - CLOCK_LEEWAY:
-            raise Unauthenticated
+        if max(int(issued_at), claims.nbf) > now + CLOCK_LEEWAY:
+            raise Unauthenticated("The token's iat or nbf is in the future")
+        if int(expires) <= now - CLOCK_LEEWAY:
+            raise Unauthenticated("The token's exp has passed")
         audience = claims.aud
         audiences = audience if isinstance(audience, list) else [audience]
         app = App(

@@ -130,7 +130,8 @@ def _fault(words: str, kind: type[object]) -> InvalidInput:
         fields = ChatBody.__struct_fields__ if path == "chat" else getattr(kind, "__struct_fields__", ())
         return InvalidInput(path or "body", f"has a field that is not known here{_meant(unknown['field'], fields)}")
     if rule.startswith("Invalid enum value"):
-        rule = "is not one of the allowed values"
+        kind_of_choice = ChannelName if path.startswith("channels") else BindingType
+        rule = f"must be one of: {', '.join(choice.value for choice in kind_of_choice)}"
     elif "matching regex" in rule:
         rule = "must not contain a NUL character"
     return InvalidInput(path or "body", rule[:1].lower() + rule[1:])

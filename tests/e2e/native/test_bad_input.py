@@ -92,6 +92,19 @@ async def test_the_field_is_named(native: Native, change: dict[str, Any], field:
     assert await native.bindings("alice") == []
 
 
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"binding_type": "ios"}, "binding_type: must be one of: apn, fcm, gcm, sms, facebook-messenger, alexa"),
+        ({"channels": ["mail"]}, "channels[0]: must be one of: notify, chat"),
+    ],
+)
+async def test_a_choice_is_told_with_what_there_is_to_choose(native: Native, change: dict[str, Any], rule: str) -> None:
+    """Where few values are allowed, the answer has them all."""
+    answer = await native.register(**change)
+    assert (answer.status_code, answer.json()["detail"]) == (400, rule)
+
+
 async def test_no_answer_repeats_an_address(native: Native) -> None:
     """Not even an error tells the address that it is about (contract 8)."""
     answer = await native.register(address="sensitive-but-not-hex")

@@ -136,6 +136,22 @@ def test_either_of_two_secrets_holds() -> None:
     assert ours(token, SECRET) is None
 
 
+@pytest.mark.parametrize(
+    ("claimed", "said"),
+    [
+        ({"exp": NOW - 2 * LEEWAY, "iat": NOW - 3600}, "The token's exp has passed"),
+        ({"iat": NOW + 2 * LEEWAY}, "The token's iat or nbf is in the future"),
+        ({"nbf": NOW + 2 * LEEWAY}, "The token's iat or nbf is in the future"),
+    ],
+)
+def test_who_has_signed_rightly_is_told_which_claim_does_not_hold(claimed: dict[str, object], said: str) -> None:
+    """A clock that is off, or a token that was kept for too long, can be told from a wrong secret."""
+    with pytest.raises(Unauthenticated, match=said):
+        AppTokens((SECRET,), DAY).app(signed(claims(**claimed)))
+    with pytest.raises(Unauthenticated, match=r"^Authenticate$"):
+        AppTokens((OTHER,), DAY).app(signed(claims(**claimed)))
+
+
 def test_a_remembered_token_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is remembered of a token ends with it, to the second of the leeway."""
     tokens, token = AppTokens((SECRET,), DAY), signed(claims())
