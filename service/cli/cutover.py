@@ -11,6 +11,7 @@ from service.backends.twilio import UpstreamError
 from service.bootstrap import runtime
 from service.cli.difference_table import print_differences
 from service.cli.local import local_settings
+from service.cli.wanted_service import service_named
 from service.domain.errors import BinderyError
 from service.domain.record import Channel
 from service.usecases.comparing import settled
@@ -43,7 +44,7 @@ def command(name: str, only: str | None, back: bool, force: bool, settle: float)
 
 async def _over(name: str, wanted: Channel, force: bool, seconds: float) -> bool:
     async with runtime(local_settings()) as running:
-        service = running.directory.named(name)
+        service = service_named(running.directory, name)
         channels = await _configured(service) & wanted
         if not channels:
             raise click.ClickException("this Service has no such upstream in the settings: there is nothing to switch")
@@ -61,7 +62,7 @@ async def _over(name: str, wanted: Channel, force: bool, seconds: float) -> bool
 
 async def _back(name: str, wanted: Channel) -> bool:
     async with runtime(local_settings()) as running:
-        service = running.directory.named(name)
+        service = service_named(running.directory, name)
         configured = await _configured(service)
         state = await service.switches.look()
         begun = Channel(sum(state.taken_back))

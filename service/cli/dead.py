@@ -12,6 +12,7 @@ import msgspec
 
 from service.bootstrap import runtime
 from service.cli.local import local_settings
+from service.cli.wanted_service import service_named
 from service.domain.errors import BinderyError
 from service.store.ledger import DeadLetter
 from service.usecases.service import Directory, Service
@@ -115,7 +116,7 @@ def _run(
 
 
 def _chosen(directory: Directory, wanted: str | None) -> tuple[Service, ...]:
-    return directory.services if wanted is None else (directory.named(wanted),)
+    return directory.services if wanted is None else (service_named(directory, wanted),)
 
 
 def _line(service: Service, letter: DeadLetter) -> Line:

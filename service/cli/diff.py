@@ -11,6 +11,7 @@ from service.backends.twilio import UpstreamError
 from service.bootstrap import runtime
 from service.cli.difference_table import print_differences
 from service.cli.local import local_settings
+from service.cli.wanted_service import service_named
 from service.domain.errors import BinderyError
 from service.domain.record import Channel
 from service.usecases.comparing import settled
@@ -34,7 +35,7 @@ def command(wanted: str | None, settle: float, as_json: bool) -> None:
 
 async def _run(wanted: str | None, seconds: float, as_json: bool) -> int:
     async with runtime(local_settings()) as running:
-        service = running.directory.named(wanted)
+        service = service_named(running.directory, wanted)
         await service.section.open()
         if service.notify_upstream is None and service.chat_upstream is None:
             if any(service.configured):

@@ -12,6 +12,7 @@ import click
 
 from service.bootstrap import runtime
 from service.cli.local import local_settings
+from service.cli.wanted_service import service_named
 from service.domain.archive import encode_line
 from service.domain.errors import BinderyError
 from service.usecases.comparing import settled
@@ -38,7 +39,7 @@ def command(file: Path, wanted: str | None) -> None:
 
 async def _run(path: Path, wanted: str | None) -> tuple[int, int]:
     async with runtime(local_settings()) as running:
-        service = running.directory.named(wanted)
+        service = service_named(running.directory, wanted)
         if str(path) == "-":
             lines = await _write(service, sys.stdout.buffer)
         else:

@@ -14,6 +14,7 @@ import click
 from service.backends.twilio import UpstreamError
 from service.bootstrap import runtime
 from service.cli.local import local_settings
+from service.cli.wanted_service import service_named
 from service.domain.archive import UnreadableLine
 from service.domain.errors import BinderyError
 from service.usecases.moving.importing import UNREADABLE, import_bindings
@@ -74,7 +75,7 @@ async def _from_archive(
     archive: BinaryIO, size: int, wanted: str | None, dry_run: bool, rate: float | None
 ) -> Counter[str]:
     async with runtime(local_settings()) as running:
-        service = running.directory.named(wanted)
+        service = service_named(running.directory, wanted)
         with click.progressbar(
             length=size, label="registrations", file=sys.stderr, item_show_func=lambda lines: str(lines or "")
         ) as bar:
@@ -88,7 +89,7 @@ async def _from_archive(
 
 async def _from_upstreams(wanted: str | None, only: str | None, dry_run: bool, rate: float | None) -> Counter[str]:
     async with runtime(local_settings()) as running:
-        service = running.directory.named(wanted)
+        service = service_named(running.directory, wanted)
         await service.section.open()
         upstreams: list[NotifyUpstream | ChatUpstream] = []
         if service.notify_upstream is not None and only != "chat":

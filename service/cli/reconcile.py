@@ -11,6 +11,7 @@ import msgspec
 from service.backends.twilio import Attempt, UpstreamError
 from service.bootstrap import runtime
 from service.cli.local import local_settings
+from service.cli.wanted_service import service_named
 from service.domain.errors import BinderyError
 from service.domain.judging import Judgement
 from service.usecases.chat_reconciling import delete_unwanted, judged
@@ -50,7 +51,7 @@ def command(identity: str, wanted: str | None, dry_run: bool, as_json: bool) -> 
 
 async def _run(identity: str, wanted: str | None, dry_run: bool) -> list[Judgement]:
     async with runtime(local_settings()) as running:
-        service = running.directory.named(wanted)
+        service = service_named(running.directory, wanted)
         await service.section.open()
         upstream = service.chat_upstream
         if upstream is None:

@@ -113,7 +113,7 @@ def test_either_a_name_or_all(desk: Desk, arguments: tuple[str, ...]) -> None:
 def test_an_unknown_service_is_status_1(desk: Desk) -> None:
     """A clear line, no traceback."""
     done = desk.run("list", "--service", "shop")
-    assert (done.exit_code, done.output) == (1, "Error: There is no such Service\n")
+    assert (done.exit_code, done.output) == (1, "Error: no such Service; there are: default\n")
 
 
 def test_a_store_that_is_away_is_status_1(desk: Desk, tmp_path: Path) -> None:
