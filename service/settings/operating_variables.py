@@ -58,7 +58,7 @@ class OperatingVariables(Struct, frozen=True, kw_only=True):
         Var(
             "BINDERY_TRACES",
             rules.traces,
-            "`otlp` sends traces as the variables of OpenTelemetry say (`OTEL_…`); needs `bindery[otel]`",
+            "`otlp` sends traces as the variables of OpenTelemetry say (`OTEL_…`); needs the extra `otel`",
             "none",
         ),
     ]

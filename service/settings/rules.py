@@ -89,7 +89,7 @@ def traces(value: str) -> str:
     if choice("none", "otlp")(value) == "otlp":
         for package in ("opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
             if find_spec(package) is None:
-                raise ValueError("must be none: OpenTelemetry is not installed (pip install 'bindery[otel]')")
+                raise ValueError("must be none: OpenTelemetry is not installed (pip install -r requirements/otel.txt)")
     return value
 
 
