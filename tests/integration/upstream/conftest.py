@@ -11,6 +11,7 @@ from service.redis import Redis, connect
 from service.settings import load
 from tests.e2e.compatible.api_process import api_process
 from tests.e2e.compatible.deployment import environment as environment_there
+from tests.integration.upstream.chat import There, settings_here
 from tests.integration.upstream.pair import Pair, environment
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
@@ -66,6 +67,27 @@ async def pair(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> As
     valkey.call("FLUSHALL")
     async with runtime(load(environment(valkey.url, proxy.url))) as running:
         yield Pair(running, proxy, upstream_url)
+
+
+@pytest.fixture(params=["chat", "conversations"])
+def api(request: pytest.FixtureRequest) -> str:
+    """The API that the upstream is driven through."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def chat(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str, api: str) -> AsyncIterator[Pair]:
+    """Chat at the upstream, Notify here, without a worker."""
+    valkey.call("FLUSHALL")
+    async with runtime(load(settings_here(valkey, proxy, api))) as running:
+        yield Pair(running, proxy, upstream_url)
+
+
+@pytest.fixture
+def there(environ_there: dict[str, str], upstream_url: str) -> There:
+    """The upstream's Chat bindings."""
+    return There(environ_there, upstream_url)
 
 
 @pytest.fixture

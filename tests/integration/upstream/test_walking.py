@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from service.backends.twilio import NotifyBindings, Refused
 from service.bootstrap import runtime
-from service.domain.record import Channel
 from service.settings import load
 from service.store.audits import Turns
 from service.usecases import notify_bindings
@@ -16,12 +13,10 @@ from service.usecases.ending import log_out
 from service.usecases.notify_bindings import Filter
 from service.usecases.paging import Position
 from service.usecases.walking import chat_walk_step, walk_step
+from tests.integration.upstream.chat import BOTH, There, settings_here
 from tests.integration.upstream.pair import Pair
-from tests.integration.upstream.test_chat import There, settings_here
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
-
-BOTH = Channel.NOTIFY | Channel.CHAT
 
 
 async def walked(pair: Pair) -> int | None:
@@ -79,22 +74,6 @@ async def test_a_way_on_that_leads_nowhere_is_forgotten(pair: Pair) -> None:
         await walked(pair)
     await pair.create_there("alice", "token")
     assert await walked(pair) == 1
-
-
-@pytest.fixture(params=["chat", "conversations"])
-async def chat(
-    valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str, request: pytest.FixtureRequest
-) -> AsyncIterator[Pair]:
-    """Chat at the upstream, Notify here."""
-    valkey.call("FLUSHALL")
-    async with runtime(load(settings_here(valkey, proxy, request.param))) as running:
-        yield Pair(running, proxy, upstream_url)
-
-
-@pytest.fixture
-def there(environ_there: dict[str, str], upstream_url: str) -> There:
-    """The upstream's Chat bindings."""
-    return There(environ_there, upstream_url)
 
 
 async def chat_walked(chat: Pair) -> int | None:
