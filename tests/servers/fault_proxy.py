@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-_HEAD_END = b"\r\n\r\n"
+from tests.servers.raw_http import HEAD_END, ask, body_length, body_start, method_and_path, refusal
+
 _PATIENCE = 30.0
 _LONGEST_HEAD = 64 * 1024
 
@@ -209,31 +210,31 @@ class FaultProxy:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request; answers whether the connection goes on."""
-        head = await reader.readuntil(_HEAD_END)
-        method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
+        head = await reader.readuntil(HEAD_END)
+        method, path = method_and_path(head)
         fault = self._fault(method)
-        body = b"" if fault and fault.kind is Kind.RESET_REQUEST else await reader.readexactly(_length(head))
+        body = b"" if fault and fault.kind is Kind.RESET_REQUEST else await reader.readexactly(body_length(head))
         self.seen.append(Seen(asyncio.get_running_loop().time(), method, path, body, fault))
         if fault and fault.kind not in REACHING - {Kind.LATE}:
             await self._meet(fault.kind)
         match fault.kind if fault else None:
             case None:
-                writer.write(await self._ask(head, body))
+                writer.write(await ask(self._server, head, body, _PATIENCE))
             case Kind.DELAY:
                 await asyncio.sleep(fault.seconds if fault else 0)
-                writer.write(await self._ask(head, body))
+                writer.write(await ask(self._server, head, body, _PATIENCE))
                 await self._meet(Kind.DELAY)
             case Kind.HELD:
-                answer = await self._ask(head, body)
+                answer = await ask(self._server, head, body, _PATIENCE)
                 await self._meet(Kind.HELD)
                 await self._released.wait()
                 writer.write(answer)
             case Kind.REFUSAL_AFTER | Kind.REFUSAL:
                 assert fault is not None
                 if fault.kind is Kind.REFUSAL_AFTER:
-                    await self._ask(head, body)
+                    await ask(self._server, head, body, _PATIENCE)
                     await self._meet(fault.kind)
-                writer.write(_refusal(fault))
+                writer.write(refusal(fault.status, fault.retry_after))
             case Kind.RESET_REQUEST:
                 _reset(writer)
                 return False
@@ -251,9 +252,9 @@ class FaultProxy:
             self._late.add(late)
             late.add_done_callback(self._late.discard)
         elif kind is not Kind.NEVER:
-            answer = await self._ask(head, body)
+            answer = await ask(self._server, head, body, _PATIENCE)
             await self._meet(kind)
-            start = answer.index(_HEAD_END) + len(_HEAD_END)
+            start = body_start(answer)
             if kind is Kind.RESET_ANSWER:
                 writer.write(answer[: start // 2])
                 await writer.drain()
@@ -269,20 +270,7 @@ class FaultProxy:
 
     async def _deliver_late(self, head: bytes, body: bytes) -> None:
         await self._released.wait()
-        await self._ask(head, body)
-
-    async def _ask(self, head: bytes, body: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection(*self._server)
-        try:
-            lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
-            writer.write(b"\r\n".join([lines[0], b"Connection: close", *lines[1:]]) + body)
-            async with asyncio.timeout(_PATIENCE):
-                answer = await reader.read()
-        finally:
-            writer.close()
-        start = answer.index(_HEAD_END)
-        lines = [line for line in answer[:start].split(b"\r\n") if not line.lower().startswith(b"connection:")]
-        return b"\r\n".join(lines) + answer[start:]
+        await ask(self._server, head, body, _PATIENCE)
 
     def _fault(self, method: str) -> Fault | None:
         if self._scripts[method]:
@@ -291,24 +279,6 @@ class FaultProxy:
             return None
         dice, share, faults = self._chance
         return dice.choice(faults) if dice.random() < share else None
-
-
-def _length(head: bytes) -> int:
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            return int(value)
-    return 0
-
-
-def _refusal(fault: Fault) -> bytes:
-    code = {429: 20429, 503: 20503}.get(fault.status, 20500)
-    body = b'{"code": %d, "message": "a fault", "status": %d}' % (code, fault.status)
-    lines = [b"HTTP/1.1 %d Fault" % fault.status, b"Content-Type: application/json"]
-    if fault.retry_after is not None:
-        lines.append(b"Retry-After: " + fault.retry_after.encode())
-    lines.append(b"Content-Length: %d" % len(body))
-    return b"\r\n".join(lines) + _HEAD_END + body
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
