@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
+from service.domain.record import Channel
 from service.redis import Redis, connect
 from tests.integration.store.desk import Desk
+from tests.integration.store.upstream_desk import UpstreamDesk
 from tests.servers.cluster import ValkeyCluster
 from tests.servers.valkey import ValkeyServer
 
@@ -34,3 +36,9 @@ async def desk(redis: Redis) -> Desk:
 def desks(redis: Redis) -> Callable[..., Desk]:
     """Makes Services with other policies."""
     return lambda **policy: Desk(redis, **policy)
+
+
+@pytest.fixture
+async def alone(redis: Redis) -> UpstreamDesk:
+    """A Service whose backend is the store, as it is after moving."""
+    return UpstreamDesk(redis, external=Channel(0))
