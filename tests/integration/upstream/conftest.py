@@ -12,7 +12,7 @@ from service.settings import load
 from tests.e2e.compatible.api_process import api_process
 from tests.e2e.compatible.deployment import environment as environment_there
 from tests.integration.upstream.chat import There, settings_here
-from tests.integration.upstream.pair import Pair, environment
+from tests.integration.upstream.pair import Pair, environment, patient
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
 
@@ -66,6 +66,14 @@ async def pair(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> As
     """Both, without a worker."""
     valkey.call("FLUSHALL")
     async with runtime(load(environment(valkey.url, proxy.url))) as running:
+        yield Pair(running, proxy, upstream_url)
+
+
+@pytest.fixture
+async def patient_pair(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> AsyncIterator[Pair]:
+    """Both, without a worker; answers may be held for as long as a test needs."""
+    valkey.call("FLUSHALL")
+    async with runtime(load(patient(valkey.url, proxy.url))) as running:
         yield Pair(running, proxy, upstream_url)
 
 

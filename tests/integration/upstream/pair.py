@@ -43,6 +43,12 @@ def environment(redis_url: str, proxy_url: str, **more: str) -> dict[str, str]:
     }
 
 
+def patient(redis_url: str, proxy_url: str, **more: str) -> dict[str, str]:
+    """The same with time for a test to hold an answer."""
+    times = {"BINDERY_UPSTREAM_TIMEOUT": "10", "BINDERY_UPSTREAM_LONGEST_REQUEST": "10"}
+    return environment(redis_url, proxy_url, **times, **more)
+
+
 class Pair(Bench):
     """What the tests do with both."""
 
@@ -157,3 +163,7 @@ class Pair(Bench):
     def posts(self) -> int:
         """Creates that the upstream has seen, or will."""
         return len(self.proxy.reached("POST"))
+
+    def lists(self) -> int:
+        """How often the upstream was asked for something."""
+        return len([seen for seen in self.proxy.seen if seen.method == "GET"])

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
 from service.bootstrap import runtime
-from service.domain.errors import UpstreamSilent
-from service.domain.sids import BindingSid
 from service.settings import load
 from service.usecases import adopting, cold_reading, notify_bindings
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
 from service.usecases.notify_bindings import Filter
 from service.usecases.paging import Position
-from tests.integration.upstream.pair import Pair, environment
+from tests.integration.upstream.pair import Pair, patient
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import eventually
@@ -28,28 +24,15 @@ TOKEN, OTHER = "fcm-token-of-a-device", "fcm-token-of-another"
 
 
 @pytest.fixture
-async def pair(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> AsyncIterator[Pair]:
-    """Both, without a worker; answers may be held for as long as a test needs."""
-    valkey.call("FLUSHALL")
-    async with runtime(load(patient(valkey, proxy))) as running:
-        yield Pair(running, proxy, upstream_url)
-
-
-def patient(valkey: ValkeyServer, proxy: FaultProxy, **more: str) -> dict[str, str]:
-    """The settings of it."""
-    times = {"BINDERY_UPSTREAM_TIMEOUT": "10", "BINDERY_UPSTREAM_LONGEST_REQUEST": "10"}
-    return environment(valkey.url, proxy.url, **times, **more)
+def pair(patient_pair: Pair) -> Pair:
+    """Both; answers may be held for as long as a test needs."""
+    return patient_pair
 
 
 async def addresses(pair: Pair, identity: str = "alice") -> set[str]:
     """What a lookup shows of an identity."""
     [(_, views)] = await look_up(pair.service, [identity])
     return {view.address for view in views}
-
-
-def lists(pair: Pair) -> int:
-    """How often the upstream was asked for something."""
-    return len([seen for seen in pair.proxy.seen if seen.method == "GET"])
 
 
 async def forget(pair: Pair) -> None:
@@ -66,7 +49,7 @@ async def test_a_lookup_shows_what_was_made_past_us(pair: Pair) -> None:
     assert await addresses(pair) == {TOKEN, OTHER}
     page = await notify_bindings.page(pair.service, Filter(identities=("alice",)), Position(), 50)
     assert [(binding.sid, binding.tags) for binding in page.items] == [(sid, ("theirs",))]
-    assert lists(pair) == 1
+    assert pair.lists() == 1
     await pair.converge()
     assert await pair.owners() == {TOKEN: "alice", OTHER: "alice"}
     assert pair.posts() == 1
@@ -77,7 +60,7 @@ async def test_many_lookups_are_one_list(pair: Pair, valkey: ValkeyServer, proxy
     await pair.create_there("alice", OTHER)
     everyone = ["alice", *(f"user-{n}" for n in range(39))]
     pair.proxy.script("GET", Fault(Kind.HELD))
-    async with runtime(load(patient(valkey, proxy))) as running:
+    async with runtime(load(patient(valkey.url, proxy.url))) as running:
         second = Pair(running, pair.proxy, pair.there)
         asking = [asyncio.create_task(look_up(pair.service, everyone)) for _ in range(5)]
         await pair.proxy.met(Kind.HELD)
@@ -86,7 +69,7 @@ async def test_many_lookups_are_one_list(pair: Pair, valkey: ValkeyServer, proxy
         await pair.proxy.release()
         for found in await asyncio.gather(*asking):
             assert [view.address for view in found[0][1]] == [OTHER]
-    assert lists(pair) == 1
+    assert pair.lists() == 1
 
 
 async def test_an_answer_counts_for_some_time(pair: Pair) -> None:
@@ -94,7 +77,7 @@ async def test_an_answer_counts_for_some_time(pair: Pair) -> None:
     assert await addresses(pair) == set()
     await pair.create_there("alice", OTHER)
     assert await addresses(pair) == set()
-    assert lists(pair) == 1
+    assert pair.lists() == 1
     owner, anchor = pair.service.fingerprints.owner("alice"), pair.service.section.anchor
     assert 0 < int(str(await pair.running.store.command("PTTL", anchor + b":mo" + owner, key=anchor))) <= 30_000
     await forget(pair)
@@ -119,7 +102,7 @@ async def test_nobody_waits_for_long(pair: Pair, monkeypatch: pytest.MonkeyPatch
         return await addresses(pair) == {TOKEN, OTHER}
 
     await eventually(shown)
-    assert lists(pair) == 1
+    assert pair.lists() == 1
 
 
 @pytest.fixture
@@ -173,10 +156,10 @@ async def test_what_fails_is_left_to_the_workers(pair: Pair) -> None:
     pair.proxy.script("GET", Fault(Kind.REFUSAL, status=500))
     assert await addresses(pair) == set()
     assert await addresses(pair) == set()
-    assert lists(pair) == 1
+    assert pair.lists() == 1
     assert await list_owed(pair.service) == 1
     assert await addresses(pair) == {OTHER}
-    assert (lists(pair), await list_owed(pair.service)) == (2, 0)
+    assert (pair.lists(), await list_owed(pair.service)) == (2, 0)
 
 
 async def test_an_identity_that_the_upstream_refuses_holds_up_no_other(pair: Pair) -> None:
@@ -185,7 +168,7 @@ async def test_an_identity_that_the_upstream_refuses_holds_up_no_other(pair: Pai
     pair.proxy.script("GET", Fault(Kind.REFUSAL, status=400), Fault(Kind.REFUSAL, status=400))
     found = await look_up(pair.service, ["bad", "alice"])
     assert [[view.address for view in views] for _, views in found] == [[], [OTHER]]
-    assert (lists(pair), await list_owed(pair.service)) == (3, 0)
+    assert (pair.lists(), await list_owed(pair.service)) == (3, 0)
 
 
 async def test_an_upstream_that_is_left_alone_is_not_asked(pair: Pair) -> None:
@@ -197,7 +180,7 @@ async def test_an_upstream_that_is_left_alone_is_not_asked(pair: Pair) -> None:
     began = time.monotonic()
     assert await addresses(pair) == set()
     assert time.monotonic() - began < 0.5
-    assert (await list_owed(pair.service), lists(pair)) == (0, 0)
+    assert (await list_owed(pair.service), pair.lists()) == (0, 0)
     await pair.running.store.command("DEL", admission.key, key=admission.key)
     assert await list_owed(pair.service) == 1
     assert await addresses(pair) == {OTHER}
@@ -249,54 +232,11 @@ async def test_a_logout_reaches_what_nobody_has_ever_asked_for(pair: Pair) -> No
     assert await addresses(pair, "bob") == {"third-token"}
 
 
-async def test_a_sid_that_is_not_known_is_asked_for_once(pair: Pair) -> None:
-    """Found, it is adopted, shown and deleted like any other; there is nothing, that is remembered as well."""
-    sid = await pair.create_there("alice", OTHER)
-    found = await notify_bindings.fetch(pair.service, sid)
-    assert found is not None
-    assert (found.sid, found.identity, found.address) == (sid, "alice", OTHER)
-    assert await notify_bindings.fetch(pair.service, sid) == found
-    assert lists(pair) == 1
-    nobodys = str(BindingSid.of(secrets.token_bytes(16)))
-    for _ in range(2):
-        assert await notify_bindings.fetch(pair.service, nobodys) is None
-        assert await notify_bindings.delete(pair.service, nobodys) is False
-    assert lists(pair) == 2
-
-
-async def test_a_binding_made_past_us_is_deleted_by_its_sid(pair: Pair) -> None:
-    """Without ever having been shown; and what was logged out is not found."""
-    first, second = await pair.create_there("alice", OTHER), await pair.create_there("bob", TOKEN)
-    deleting = asyncio.create_task(notify_bindings.delete(pair.service, first))
-
-    async def done() -> bool:
-        return deleting.done()
-
-    await pair.drain_until(done)
-    assert await deleting
-    assert await pair.owners() == {TOKEN: "bob"}
-    await log_out(pair.service, "bob")
-    assert await notify_bindings.fetch(pair.service, second) is None
-
-
-async def test_an_upstream_that_does_not_answer_says_nothing_of_a_sid(pair: Pair) -> None:
-    """Neither that there is such a binding nor that there is none: 503, and nothing is asked again for a second."""
-    sid = await pair.create_there("alice", OTHER)
-    pair.proxy.script("GET", Fault(Kind.REFUSAL, status=500))
-    for _ in range(2):
-        with pytest.raises(UpstreamSilent):
-            await notify_bindings.fetch(pair.service, sid)
-    assert lists(pair) == 1
-    anchor = pair.service.section.anchor
-    await pair.running.store.command("DEL", anchor + b":ms" + bytes.fromhex(sid[2:]), key=anchor)
-    assert await notify_bindings.fetch(pair.service, sid) is not None
-
-
 async def test_lookups_may_be_told_not_to_ask(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> None:
     """By setting: after an import there is nothing to find."""
     valkey.call("FLUSHALL")
-    async with runtime(load(patient(valkey, proxy, BINDERY_UPSTREAM_LISTED_TTL="0"))) as running:
+    async with runtime(load(patient(valkey.url, proxy.url, BINDERY_UPSTREAM_LISTED_TTL="0"))) as running:
         pair = Pair(running, proxy, upstream_url)
         await pair.create_there("alice", OTHER)
         assert await addresses(pair) == set()
-        assert (lists(pair), pair.service.cold) == (0, None)
+        assert (pair.lists(), pair.service.cold) == (0, None)
