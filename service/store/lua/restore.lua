@@ -43,6 +43,12 @@ local function chat_of(owner, link, key, endpoint, kind, applied, address, attri
     created = tonumber(created), updated = tonumber(updated), seen = tonumber(seen), address = address,
     attributes = attributes, extras = '', past = '' }
   local before = get('k', key)
+  -- As in register.lua: a removed registration that waits for the end of this very Chat binding waits for nothing any more.
+  local waiting = before and before.channels == 0 and before.link ~= link and get('r', before.link) or nil
+  if waiting and waiting.link == key then
+    waiting.link, waiting.chat = NO_LINK, NONE
+    rest(before.link, waiting)
+  end
   if before and before.traces then keep_traces(before, key, {}, 'k') end
   if before and before.chat == FAILED then undead('h', key) end
   if applied == '1' then shows(c, key, sid, 'k') else c.nonce = sid:sub(13, 16) end

@@ -85,6 +85,22 @@ async def test_a_chat_binding_without_a_registration_waits_for_one(desk: Desk) -
     assert (await archives(desk).restore([alone], same_key=True))[0] == [Restored.NEWER]
 
 
+async def test_a_removal_that_waits_for_a_chat_binding_that_is_restored_elsewhere_ends(desk: Desk) -> None:
+    """The endpoint is another registration's now: nothing is left to wait for, and the removed record goes."""
+    await desk.login("alice", "old", "phone", channels=NOTIFY | CHAT, endpoint="endpoint-1")
+    await desk.logout("alice", device="phone")
+    now = await desk.now() * 1_000_000 + 60_000_000
+    newer = msgspec.structs.replace(
+        line(1, chat=True), identity="alice", address="new", device_id="tablet", version=now, generation=now
+    )
+    assert newer.chat
+    newer = msgspec.structs.replace(newer, chat=msgspec.structs.replace(newer.chat, version=now))
+    assert (await archives(desk).restore([newer], same_key=False))[0] == [Restored.NEW]
+    await desk.drain()
+    assert await desk.record("old") is None
+    assert await desk.chats("alice") == {"endpoint-1"}
+
+
 async def test_a_place_is_kept_until_it_is_cleared(desk: Desk) -> None:
     """By name; what another version has noted is no place."""
     place = Place(desk.section, b"one", list[int])
