@@ -36,10 +36,9 @@ _MEANINGS = {
     "full": "not taken: its identity has as many as it may have",
     "collision": "not taken: its fingerprint is another's",
     "future": "not taken: of a time to come",
-    "stale": "not taken: the list was too old",
     UNREADABLE: "not taken: not of a kind that is known here",
 }
-_LOST = ("full", "collision", "future", "stale")
+_LOST = ("full", "collision", "future")
 
 
 @click.command("import")

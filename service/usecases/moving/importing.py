@@ -51,7 +51,7 @@ async def import_bindings(
     all others, and tried again, a bounded number of times.
 
     Raises:
-        UpstreamError: it has refused, or has not answered for some minutes.
+        UpstreamError: it has refused, or has not answered for some minutes, or too slowly for its lists to count.
         StoreUnavailable, StoreFull, TooManyRequests: run again, it goes on.
     """
     place = Place(service.section, _name(upstream, dry_run), _Reached)
@@ -103,9 +103,12 @@ async def _page(
             found, unreadable = _found(page.bindings)
             done = await service.adoptions.adopt(Source.IMPORT, found, began=began, dry=dry_run)
             service.wake(done.wake)
-            if Outcome.STALE not in done.outcomes or tries >= _TRIES:
+            if Outcome.STALE not in done.outcomes:
                 counts = Counter(outcome.value.decode() for outcome in done.outcomes)
                 return page, counts + Counter({UNREADABLE: unreadable})
+            if tries >= _TRIES:
+                # A part of the page may have been adopted; the place is still before it.
+                raise OutcomeUnknown("each list was more than a minute old when it was read: run again, it goes on")
         await asyncio.sleep(wait * random.uniform(0.75, 1.25))  # noqa: S311  # jitter
         pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -11,11 +11,13 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from service.backends.twilio import OutcomeUnknown
 from service.bootstrap import runtime
 from service.cli import main
 from service.domain.archive import encode_line
 from service.domain.record import Channel
 from service.settings import load
+from service.store.adoptions import Adoptions
 from service.store.archives import Restored
 from service.store.places import Place
 from service.usecases import notify_bindings
@@ -134,6 +136,27 @@ async def test_faults_are_gone_over(short: Pair) -> None:
     """Throttled, broken, silent: asked again, and nothing is counted twice."""
     await fill_there(short, 15)
     short.proxy.script("GET", Fault(Kind.REFUSAL, status=503), Fault(Kind.RESET_REQUEST), None, Fault(Kind.HALF_BODY))
+    assert await import_bindings(short.service, short.upstream) == {"adopted": 15}
+
+
+async def test_a_page_whose_lists_are_all_too_old_is_not_passed_over(
+    short: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends there, as when the upstream does not answer; run again, it goes on at that page."""
+    await fill_there(short, 15)
+    monkeypatch.setattr("service.usecases.moving.importing._TRIES", 3)
+    begin = Adoptions.begin
+
+    async def began_long_ago(self: Adoptions) -> int:
+        return await begin(self) - 61_000
+
+    def slow_from_here(bindings: int) -> None:
+        if bindings == 10:
+            monkeypatch.setattr(Adoptions, "begin", began_long_ago)
+
+    with pytest.raises(OutcomeUnknown):
+        await import_bindings(short.service, short.upstream, told=slow_from_here)
+    monkeypatch.setattr(Adoptions, "begin", begin)
     assert await import_bindings(short.service, short.upstream) == {"adopted": 15}
 
 
