@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from service.domain.record import Record
+from service.domain.record import Channel, Record
 from service.domain.sids import BindingSid
 from service.store.section import Section
 
@@ -18,6 +18,7 @@ class Reading:
 
     def __init__(self, section: Section) -> None:
         self._section = section
+        self._chat_there = section.bound(Channel.CHAT, here=False)
 
     async def registration(self, fingerprint: bytes) -> Record | None:
         """The record of an address, removed ones included while their removal is pending."""
@@ -54,9 +55,13 @@ class Reading:
     async def chat_logouts(self, owners: Sequence[bytes]) -> tuple[int, list[int]]:
         """For each owner when, in seconds, it was last logged out of Chat as a whole; 0 if that is not remembered.
 
-        Before these: when the Service was cut over, while that is being undone; else 0.
+        Before these: when the Service was cut over, while that is being undone; else 0. To be read after the upstream's
+        list that is judged by it.
+
+        Raises:
+            BackendSwitched: bindings are kept elsewhere than this process believed, until now.
         """
-        undone, *found = await self._section.run("chat_logouts", *owners) if owners else [0]
+        undone, *found = await self._chat_there("chat_logouts", *owners) if owners else [0]
         return undone, found
 
     async def scan(

@@ -23,6 +23,9 @@ def script(name: str) -> Script:
 _ANY_BACKEND = frozenset({"audit_turn", "clock", "lists", "open", "place", "sweep", "switch", "take_chat", "wake"})
 """Those that write, but nothing that depends on where bindings are kept."""
 
+_JUDGED_BY = frozenset({"chat_logouts"})
+"""Those that only read, but what an upstream has shown is judged by them: it must not have been switched since."""
+
 _GUARD = b"""
 -- Said last: the channels whose bindings are kept here, as the caller believes.
 if (redis.call('HGET', KEYS[1], 'backend') or '0') ~= table.remove(ARGV) then
@@ -34,6 +37,8 @@ end
 @cache
 def depends_on_backend(name: str) -> bool:
     """Whether a transaction does something else where a Service's bindings are kept at an upstream."""
+    if name in _JUDGED_BY:
+        return True
     return name not in _ANY_BACKEND and b"no-writes" not in script(name).source.partition(b"\n")[0]
 
 

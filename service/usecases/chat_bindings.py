@@ -5,17 +5,36 @@ Source: the Programmable Chat REST reference (Binding, User Binding). It shows w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import msgspec
 
 from service.backends.twilio import ChatBinding as Foreign
 from service.domain.record import Channel, Record
 from service.domain.sids import BindingSid, is_sid, user_sid
+from service.store.switched import BackendSwitched
 from service.usecases import chat_at_upstream
 from service.usecases.paging import Page, Position, scan_page, slice_page
 from service.usecases.service import Service
 from service.usecases.upstreams import ChatUpstream
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _asked_again(ask: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
+    """What meets a switch is asked once more: of whoever keeps the bindings now."""
+
+    @wraps(ask)
+    async def asked(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return await ask(*args, **kwargs)
+        except BackendSwitched:
+            return await ask(*args, **kwargs)
+
+    return asked
 
 
 class ChatBinding(msgspec.Struct, frozen=True):
@@ -66,6 +85,7 @@ def owner_of(service: Service, user: str) -> bytes:
     return bytes.fromhex(user[2:]) if is_sid("US", user) else service.fingerprints.owner(user)
 
 
+@_asked_again
 async def fetch(service: Service, sid: str, owner: bytes | None = None) -> ChatBinding | None:
     """The binding of a SID (of this owner, if one is given), or None."""
     if service.chat_upstream is not None:
@@ -79,6 +99,7 @@ async def fetch(service: Service, sid: str, owner: bytes | None = None) -> ChatB
     return binding if binding and binding.sid == str(parsed) else None
 
 
+@_asked_again
 async def delete(service: Service, sid: str, owner: bytes = b"", traceparent: str | None = None) -> bool:
     """Take the Chat channel out of a registration; answers whether there was such a binding."""
     if service.chat_upstream is not None:
@@ -93,6 +114,7 @@ async def delete(service: Service, sid: str, owner: bytes = b"", traceparent: st
     return removed
 
 
+@_asked_again
 async def page(service: Service, wanted: Filter, start: Position, size: int) -> Page[ChatBinding]:
     """A page of the Service's bindings that pass the filter."""
     if service.chat_upstream is not None:
@@ -105,6 +127,7 @@ async def page(service: Service, wanted: Filter, start: Position, size: int) -> 
     return slice_page((record for records in found for record in records or ()), match, start, size)
 
 
+@_asked_again
 async def page_of_user(
     service: Service, user: str, binding_types: tuple[str, ...], start: Position, size: int
 ) -> Page[ChatBinding] | None:

@@ -53,6 +53,7 @@ async def judge_listed(
     """The same of bindings that have been listed.
 
     Raises:
+        BackendSwitched: they are kept elsewhere by now.
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
     elsewhere = await _elsewhere(service, listed)

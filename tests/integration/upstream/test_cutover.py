@@ -17,10 +17,12 @@ from service.settings import load
 from service.store.scripts import script
 from service.store.switched import BackendSwitched
 from service.usecases import chat_bindings, notify_bindings
+from service.usecases.chat_bindings import Filter
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
 from service.usecases.moving.importing import import_bindings
 from service.usecases.moving.switching import cut_over, undo
+from service.usecases.paging import Position
 from tests.e2e.compatible.deployment import bind_chat_of, settings_of
 from tests.integration.upstream.pair import Pair, environment
 from tests.servers.fault_proxy import FaultProxy
@@ -263,6 +265,35 @@ async def test_notify_alone(chat: Pair, environ_there: dict[str, str]) -> None:
     await undo(chat.service, NOTIFY)
     await chat.converge()
     assert await chat.owners() == {"t-tablet": "alice", "t-new": "bob"}
+
+
+async def test_who_only_reads_chat_bindings_hears_of_it_as_well(
+    chat: Pair,
+    environ_there: dict[str, str],
+    valkey: ValkeyServer,
+    proxy: FaultProxy,
+    upstream_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the upstream showed is judged by what it is to hold: that it is the backend no more is told in time."""
+    monkeypatch.setattr("service.bootstrap._FOLLOW_SECONDS", 3600)
+    phone, _ = await bind_chat_of(settings_of(environ_there), "alice", ["e-phone", "e-tablet"])
+    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
+    await chat.converge()
+    environ = {**environment(valkey.url, proxy.url), "BINDERY_CHAT_UPSTREAM_URL": proxy.url}
+    async with runtime(load(environ)) as one, runtime(load(environ)) as another:
+        readers = [Pair(running, proxy, upstream_url) for running in (one, another)]
+        for reader in readers:
+            await reader.service.section.open()
+        await cut_over(chat.service, BOTH, agreed=True)
+        await log_out(chat.service, "alice", device_id="phone")
+        await chat.converge()
+        assert await chat_bindings.fetch(readers[0].service, phone) is None
+        for wanted in Filter(identities=("alice",)), Filter():
+            found = await chat_bindings.page(readers[1].service, wanted, Position(), 50)
+            assert [binding.endpoint for binding in found.items] == ["e-tablet"]
+        assert knows(readers[0])
 
 
 def test_without_an_upstream_nothing_is_asked_about_it() -> None:
