@@ -18,6 +18,7 @@ import msgspec
 
 from service.domain.errors import Unauthenticated
 from service.domain.limits import CLOCK_LEEWAY, IDENTITY_LENGTH, SESSION_LENGTH
+from service.domain.macs import Mac, begin
 from service.telemetry.catalogue import CACHE_LOOKUPS
 
 _REMEMBERED = 20_000
@@ -69,7 +70,7 @@ class AppTokens:
 
     def __init__(self, secrets: tuple[str, ...], max_ttl: int) -> None:
         # Begun once and copied: half the time of beginning anew.
-        self._begun = [hmac.new(secret.encode(), digestmod=hashlib.sha256) for secret in secrets]
+        self._begun = [begin(secret.encode()) for secret in secrets]
         self._max_ttl = max_ttl
         # An app comes with the same token for an hour: at every start, until the next login.
         self._verified: OrderedDict[bytes, tuple[App, float]] = OrderedDict()
@@ -142,7 +143,7 @@ class AppTokens:
         return app, float(expires)
 
 
-def _mac(begun: hmac.HMAC, message: bytes) -> bytes:
+def _mac(begun: Mac, message: bytes) -> bytes:
     mac = begun.copy()
     mac.update(message)
     return mac.digest()

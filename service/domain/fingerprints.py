@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from service.domain.macs import begin
+
 _PURPOSES = (b"owner\0", b"address\0", b"device\0", b"session\0", b"endpoint\0", b"chat\0")
 
 NO_DEVICE = bytes(12)
@@ -30,7 +32,7 @@ class Fingerprints:
 
     def __init__(self, key: bytes, service_sid: str) -> None:
         # Begun once for each purpose, and copied: half the time of beginning anew.
-        self._begun = {p: hmac.new(key, p + service_sid.encode(), hashlib.sha256) for p in _PURPOSES}
+        self._begun = {p: begin(key, p + service_sid.encode()) for p in _PURPOSES}
 
     def _digest(self, purpose: bytes, *values: bytes) -> bytes:
         # All values but the last have a fixed length: no two different lists of values give the same message.

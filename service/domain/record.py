@@ -211,7 +211,7 @@ class Record:
 
     def visible_sid(self, channel: Channel) -> BindingSid | None:
         """The SID of what is visible in ``channel``: that alone is cheaper than all of it."""
-        if not self.channels & channel:
+        if not self.channels & int(channel):
             return None
         if self._state(channel) == State.APPLIED:
             return self._shown(self.nonce, self._section(1))
