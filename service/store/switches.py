@@ -24,8 +24,8 @@ class Switch(msgspec.Struct, frozen=True):
     cut_over: Channel
     """The channels whose bindings are kept here in place of upstreams."""
     taken_back: Mapping[Channel, int]
-    """The channels whose switch is being undone, and when it was: in seconds by the store's clock, or 0 if the two
-    sides did not agree then."""
+    """The channels whose switch is being undone, and until when what is there counts as known here at the switch: in
+    seconds by the store's clock, or 0 if the two sides did not agree then."""
 
 
 class Switches:
@@ -42,9 +42,12 @@ class Switches:
         """Where it stands."""
         return await self._switch(b"", Channel(0))
 
-    async def over(self, channels: Channel, *, agreed: bool) -> Switch:
-        """To this store; ``agreed``: both sides were compared, and did not differ."""
-        return await self._switch(b"over", channels, b"1" if agreed else b"0")
+    async def over(self, channels: Channel, *, agreed: bool, late: int = 0) -> Switch:
+        """To this store; ``agreed``: both sides were compared, and did not differ.
+
+        ``late``: the seconds after which no Notify call that is under way can take effect any more.
+        """
+        return await self._switch(b"over", channels, b"1" if agreed else b"0", b"%d" % late)
 
     async def back(self, channels: Channel) -> Switch:
         """To the upstreams; what has changed since is to be sent there, until `done`."""

@@ -50,11 +50,12 @@ local function departed(id, updated)
   return ms and (ms >= began or updated <= math.floor(ms / 1000))
 end
 
--- While a cut-over is being undone: whether the binding was known here when its Service was switched. If there is nothing of it
--- any more, it was given up in this store meanwhile, of which its upstream has yet to hear.
-local undone = redis.call('HMGET', A, 'undo1', 'undo2')
+-- While a cut-over is being undone: whether the binding was known here when its Service was switched, or made by a call that was
+-- under way then, which may come even later. If there is nothing of it any more, it was given up in this store meanwhile, of
+-- which its upstream has yet to hear.
+local undone = redis.call('HMGET', A, 'undo1', 'undo2', 'late1')
 local function given_up_here(channel, updated)
-  local at = has(external, channel) and tonumber(undone[channel] or 0) or 0
+  local at = has(external, channel) and tonumber(undone[channel] or channel == NOTIFY and undone[3] or 0) or 0
   return at > 0 and updated <= at
 end
 

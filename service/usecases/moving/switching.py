@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from service.backends.twilio import ChatBinding
@@ -29,7 +30,10 @@ async def cut_over(service: Service, channels: Channel, *, agreed: bool) -> None
     """
     if Channel.CHAT in channels and service.chat_upstream is not None:
         await _entitle(service, service.chat_upstream)
-    await service.switches.over(channels, agreed=agreed)
+    notify, _ = service.configured
+    # Until its lease ends a worker may begin a call of before.
+    late = math.ceil(notify.lease_ms / 1000 + notify.config.longest_request) if notify else 0
+    await service.switches.over(channels, agreed=agreed, late=late)
     for channel in channels:
         async for keys in _keys(service, channel, _unsettled):
             service.wake(await service.switches.settle_here(channel, keys))
@@ -61,8 +65,8 @@ async def undo(service: Service, channels: Channel) -> None:
     """Keep these channels' bindings at the upstreams again.
 
     All that is wanted here is compared with what is there, and put right. What the upstream has held since before the
-    cut-over, and nobody here knows any more, goes; what was made there since stays, for an import to find. May be done
-    again, if it ended early.
+    cut-over, or by a call that was under way then, and nobody here knows any more, goes; what was made there since stays,
+    for an import to find. May be done again, if it ended early.
 
     Raises:
         UpstreamError: an upstream could not be listed.

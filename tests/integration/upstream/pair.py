@@ -108,6 +108,12 @@ class Pair(Bench):
                 if float(score).is_integer():
                     await store.command("ZADD", key, "XX", 1, member, key=anchor)
 
+    async def no_call_is_under_way(self) -> None:
+        """As if all calls of before a cut-over had ended when they are to have ended at the latest: by now."""
+        seconds = await self.service.adoptions.begin() // 1000
+        anchor = self.service.section.anchor
+        await self.running.store.command("HSET", anchor, "since1", seconds, key=anchor)
+
     def _longest(self, seconds: float) -> None:
         self.upstream.ledger._longest_ms = b"%d" % int(1000 * seconds)
 
@@ -167,3 +173,17 @@ class Pair(Bench):
     def lists(self) -> int:
         """How often the upstream was asked for something."""
         return len([seen for seen in self.proxy.seen if seen.method == "GET"])
+
+
+async def next_second(pair: Pair) -> None:
+    """The upstream's times are in seconds: from here on they are later than those of before."""
+
+    async def second() -> int:
+        return int((await pair.service.adoptions.begin()) / 1000)
+
+    now = await second()
+
+    async def later() -> bool:
+        return await second() > now
+
+    await eventually(later)

@@ -24,10 +24,9 @@ from service.usecases.moving.importing import import_bindings
 from service.usecases.moving.switching import cut_over, undo
 from service.usecases.paging import Position
 from tests.e2e.compatible.deployment import bind_chat_of, settings_of
-from tests.integration.upstream.pair import Pair, environment
+from tests.integration.upstream.pair import Pair, environment, next_second
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("quick_backoff")
 
@@ -63,20 +62,6 @@ async def address_of(pair: Pair, sid: str) -> str | None:
     """What a SID leads to on the compatible routes."""
     found = await notify_bindings.fetch(pair.service, sid)
     return found.address if found else None
-
-
-async def next_second(pair: Pair) -> None:
-    """The upstream's times are in seconds: from here on they are later than those of before."""
-
-    async def second() -> int:
-        return int((await pair.service.adoptions.begin()) / 1000)
-
-    now = await second()
-
-    async def later() -> bool:
-        return await second() > now
-
-    await eventually(later)
 
 
 async def test_only_without_a_difference(pair: Pair, valkey: ValkeyServer, proxy: FaultProxy, tmp_path: Path) -> None:
@@ -170,6 +155,7 @@ async def test_it_can_be_undone(
     await pair.bind("user-2", "token-rotated", "device-2")
     await pair.bind("user-3", "token-3", "device-3", tags=("x",))
     await pair.converge()
+    await pair.no_call_is_under_way()
     await next_second(pair)
     await pair.create_there("stranger", "token-past-us")
     assert (await run(valkey, proxy, tmp_path, "cutover", name, "--undo")).exit_code == 0

@@ -17,7 +17,7 @@ from service.usecases.moving.importing import import_bindings
 from service.usecases.moving.switching import cut_over, undo
 from service.usecases.paging import Position
 from tests.e2e.compatible.deployment import bind_chat_of, settings_of
-from tests.integration.upstream.pair import Pair, environment
+from tests.integration.upstream.pair import Pair, environment, next_second
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
 
@@ -62,6 +62,35 @@ async def test_a_lookup_does_not_bring_back_what_was_logged_out(pair: Pair) -> N
     await pair.converge()
     assert await shown(pair, "alice") == {"token-2"}
     assert await pair.owners() == {"token-2": "alice"}
+
+
+async def test_a_call_that_was_under_way_at_the_switch_is_ours(pair: Pair) -> None:
+    """It takes effect just after it, and is settled nowhere: what logs out here meanwhile goes there all the same."""
+    await cut_over(pair.service, Channel.NOTIFY, agreed=True)
+    await pair.bind("alice", "token-1", "phone")
+    await next_second(pair)
+    await pair.create_there("alice", "token-1")
+    await log_out(pair.service, "alice", device_id="phone")
+    await pair.converge()
+    await undo(pair.service, Channel.NOTIFY)
+    await pair.converge()
+    assert await shown(pair, "alice") == set()
+    assert await pair.owners() == {}
+
+
+async def test_even_if_it_takes_effect_after_the_undoing(pair: Pair) -> None:
+    """Then nobody lists any more what is to be given up; whoever finds it knows."""
+    await cut_over(pair.service, Channel.NOTIFY, agreed=True)
+    await pair.bind("alice", "token-1", "phone")
+    await log_out(pair.service, "alice", device_id="phone")
+    await pair.converge()
+    await undo(pair.service, Channel.NOTIFY)
+    await next_second(pair)
+    await pair.create_there("alice", "token-1")
+    assert await import_bindings(pair.service, pair.upstream) == {"removed": 1}
+    await pair.converge()
+    assert await shown(pair, "alice") == set()
+    assert await pair.owners() == {}
 
 
 async def test_nor_do_lists_of_chat_bindings(chat: Pair, environ_there: dict[str, str]) -> None:
