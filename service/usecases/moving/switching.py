@@ -65,8 +65,8 @@ async def undo(service: Service, channels: Channel) -> None:
     """Keep these channels' bindings at the upstreams again.
 
     All that is wanted here is compared with what is there, and put right. What the upstream has held since before the
-    cut-over, or by a call that was under way then, and nobody here knows any more, goes; what was made there since stays,
-    for an import to find. May be done again, if it ended early.
+    cut-over, or by a call that was under way then, and nobody here knows any more, goes; what was made there since
+    stays, for an import to find. May be done again, if it ended early.
 
     Raises:
         UpstreamError: an upstream could not be listed.
