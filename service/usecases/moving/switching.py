@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from service.backends.twilio import ChatBinding
 from service.domain.addresses import BindingType
+from service.domain.fingerprints import NO_LINK
 from service.domain.record import Channel, Record, State
 from service.domain.sids import BindingSid
 from service.store.adoptions import Found
@@ -16,6 +17,8 @@ from service.usecases.service import Service
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 
 _DONE = State.APPLIED, State.NONE
+_ANY = 0
+"""In place of a type's code: an endpoint's digest, whatever its type there."""
 _GOOGLE = {BindingType.FCM: BindingType.GCM, BindingType.GCM: BindingType.FCM}
 
 
@@ -29,7 +32,8 @@ async def cut_over(service: Service, channels: Channel, *, agreed: bool) -> None
         StoreUnavailable, StoreFull, TooManyRequests: do it again.
     """
     if Channel.CHAT in channels and service.chat_upstream is not None:
-        await _entitle(service, service.chat_upstream)
+        listed = await _entitle(service, service.chat_upstream)
+        await _drop_vanished(service, service.chat_upstream, listed)
     notify, _ = service.configured
     # Until its lease ends a worker may begin a call of before.
     late = math.ceil(notify.lease_ms / 1000 + notify.config.longest_request) if notify else 0
@@ -45,11 +49,14 @@ def _unsettled(record: Record, channel: Channel) -> bool:
     return bool(record.notify not in _DONE or record.doubt or record.full or not record.channels)
 
 
-async def _entitle(service: Service, upstream: ChatUpstream) -> None:
+async def _entitle(service: Service, upstream: ChatUpstream) -> set[bytes]:
+    """Answers digests of the endpoints that are there, each of its identity."""
     prints = service.fingerprints
+    listed: set[bytes] = set()
     async for bindings in _pages(upstream):
         sids: list[tuple[bytes, bytes, bool]] = []
         for binding in bindings:
+            listed.add(prints.chat(prints.owner(binding.identity), binding.endpoint, _ANY))
             found = chat_found(binding)
             if found is None:
                 continue
@@ -59,6 +66,27 @@ async def _entitle(service: Service, upstream: ChatUpstream) -> None:
                 sids.append((prints.chat(owner, found.address, _GOOGLE[found.kind].code), found.sid.raw, True))
         for first in range(0, len(sids), AT_ONCE):
             await service.switches.entitle(sids[first : first + AT_ONCE])
+    return listed
+
+
+async def _drop_vanished(service: Service, upstream: ChatUpstream, listed: set[bytes]) -> None:
+    """Imported Chat bindings that their SDKs have deleted there since: without a registration nothing else ends them."""
+    prints, position = service.fingerprints, b""
+    while True:
+        records, position = await service.reading.scan(chat=True, position=position, backwards=False, records=AT_ONCE)
+        alone = [record for record in records if record.channels and record.link == NO_LINK]
+        gone = [record for record in alone if prints.chat(record.owner, record.address, _ANY) not in listed]
+        if gone:
+            # Asked once more: pages shift, and an import may go on beside this.
+            identities = list(dict.fromkeys(record.attributes.identity for record in gone))
+            there = {(b.identity, b.endpoint) for b in await upstream.bindings.of(identities)}
+            for record in gone:
+                if (record.attributes.identity, record.address) not in there:
+                    sid = record.visible_sid(Channel.CHAT) or record.sid
+                    _, wake, _ = await service.registrations.remove_binding(sid, Channel.CHAT)
+                    service.wake(wake)
+        if not position:
+            return
 
 
 async def undo(service: Service, channels: Channel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from service.bootstrap import runtime
@@ -16,7 +17,7 @@ from service.usecases.looking_up import look_up
 from service.usecases.moving.importing import import_bindings
 from service.usecases.moving.switching import cut_over, undo
 from service.usecases.paging import Position
-from tests.e2e.compatible.deployment import bind_chat_of, settings_of
+from tests.e2e.compatible.deployment import ACCOUNT, CHAT, TOKEN, bind_chat_of, settings_of
 from tests.integration.upstream.pair import Pair, environment, next_second
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
@@ -126,3 +127,20 @@ async def test_an_imported_chat_binding_that_was_deleted_stays_so_when_cut_over(
     await chat.converge()
     await cut_over(chat.service, BOTH, agreed=True)
     assert await endpoints(chat, "alice") == {"e-other"}
+
+
+async def test_nor_is_one_shown_that_its_app_has_deleted_at_the_upstream(
+    chat: Pair, environ_there: dict[str, str], upstream_url: str
+) -> None:
+    """No logout here tells of it, nor any registration: what is there just before the switch counts."""
+    [sid, _] = await bind_chat_of(settings_of(environ_there), "alice", ["e-web", "e-other"])
+    upstream = chat.service.chat_upstream
+    assert upstream is not None
+    await import_bindings(chat.service, upstream)
+    await chat.converge()
+    async with httpx.AsyncClient(base_url=upstream_url, auth=(ACCOUNT, TOKEN)) as client:
+        (await client.delete(f"/v2/Services/{CHAT}/Bindings/{sid}")).raise_for_status()
+    assert await endpoints(chat, "alice") == {"e-other"}
+    await cut_over(chat.service, BOTH, agreed=True)
+    assert await endpoints(chat, "alice") == {"e-other"}
+    assert await chat_bindings.fetch(chat.service, sid) is None
