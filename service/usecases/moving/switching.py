@@ -70,7 +70,7 @@ async def _entitle(service: Service, upstream: ChatUpstream) -> set[bytes]:
 
 
 async def _drop_vanished(service: Service, upstream: ChatUpstream, listed: set[bytes]) -> None:
-    """Imported Chat bindings that their SDKs have deleted there since: without a registration nothing else ends them."""
+    """End imported Chat bindings that their SDKs have deleted there since: without a registration nobody else does."""
     prints, position = service.fingerprints, b""
     while True:
         records, position = await service.reading.scan(chat=True, position=position, backwards=False, records=AT_ONCE)
