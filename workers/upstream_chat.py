@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import TypeAlias
 
 from service.backends.twilio import Attempt, NotDone, Refused, UpstreamError
 from service.domain.jobs import Lane
@@ -23,6 +24,8 @@ from workers.attempt import handed_back
 from workers.batches import Tally
 from workers.settling import hand_back, persist
 from workers.upstream_figures import tell
+
+Judged: TypeAlias = list[Judgement] | UpstreamError
 
 _LONGEST_DELAY_MS = 60_000
 _LEAST_DELAY_MS = 250
@@ -45,7 +48,7 @@ async def chat_batch(service: Service, upstream: ChatUpstream, lane: Lane, most:
     async def settle(work: ChatWork, settlements: Sequence[Settlement]) -> bool:
         return await service.ledgers.settle_chat(lane, token, work.owner, settlements, external=True)
 
-    async def each(work: ChatWork, verdict: list[Judgement] | UpstreamError | None) -> None:
+    async def each(work: ChatWork, verdict: Judged | None) -> None:
         records = owed(work)
         tally.taken += len(records)
         settlements = await _work(upstream, work, verdict, deadline)
@@ -77,7 +80,7 @@ def owed(work: ChatWork) -> list[Record]:
 
 async def _judge(
     service: Service, upstream: ChatUpstream, identities: Sequence[ChatWork], deadline: float
-) -> dict[bytes, list[Judgement] | UpstreamError]:
+) -> dict[bytes, Judged]:
     named = [work for work in identities if owed(work)]
     if not named:
         return {}
@@ -89,12 +92,12 @@ async def _judge(
     return {work.owner: judgements for work, judgements in zip(named, found, strict=True)}
 
 
-async def _work(
-    upstream: ChatUpstream, work: ChatWork, verdict: list[Judgement] | UpstreamError | None, deadline: float
-) -> list[Settlement]:
+async def _work(upstream: ChatUpstream, work: ChatWork, verdict: Judged | None, deadline: float) -> list[Settlement]:
     records = owed(work)
     if isinstance(verdict, UpstreamError):
-        return [_failed(record, verdict, final=False) for record in records]
+        # A list that is refused for another reason says nothing of the identity.
+        final = isinstance(verdict, Refused) and verdict.bad_request
+        return [_failed(record, verdict, final=final) for record in records]
     try:
         await delete_unwanted(upstream, verdict or [], Attempt(deadline))
     except UpstreamError as error:

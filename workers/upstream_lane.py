@@ -10,7 +10,7 @@ from contextlib import suppress
 from service.domain.jobs import Lane, Ledger
 from service.store.ledger import Verdict
 from service.store.upstream_ledger import Observation, Taken, UpstreamLease
-from service.usecases.applying import Application, Listed, listing
+from service.usecases.applying import NOTHING, Application, Listing, listing
 from service.usecases.service import Service
 from service.usecases.upstreams import ChatUpstream, NotifyUpstream
 from workers.batches import Tally
@@ -112,9 +112,9 @@ class _Batch:
             for taken in lease.taken
         }
 
-    async def _listed(self) -> Listed:
+    async def _listed(self) -> Listing:
         # One list for all that are in doubt; whoever gives up takes it from nobody.
-        return await asyncio.shield(self._list) if self._list else {}
+        return await asyncio.shield(self._list) if self._list else NOTHING
 
     async def run(self) -> None:
         try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.backends.twilio import Attempt, ChatBinding, NotifyBinding, Refused
+from service.backends.twilio import Attempt, ChatBinding, NotifyBinding
 from service.domain.addresses import BindingType, canonical
 from service.domain.errors import UpstreamSilent
 from service.domain.record import Attributes, Channel
@@ -21,8 +21,6 @@ from service.usecases.upstreams import NotifyUpstream
 
 YOUNG_MS = 60_000
 """What has come there so lately a list need not show yet: that it does not, proves nothing."""
-
-_BAD_REQUEST = 400
 
 
 async def adopt_identities(
@@ -43,19 +41,9 @@ async def adopt_identities(
     old = began - YOUNG_MS
     settled = [r for pairs in known for r, _ in pairs or () if is_settled(r) and 1000 * r.updated < old]
     attempt = Attempt(time.monotonic() + CLAIM_MS / 1000)
-    try:
-        bindings = await upstream.bindings.of(identities, attempt)
-    except Refused as refused:
-        if refused.status != _BAD_REQUEST:
-            raise
-        if len(identities) == 1:
-            return [True]
-        # One that the upstream takes for no identity must not hold up the others.
-        return [
-            nothing
-            for identity in identities
-            for nothing in await adopt_identities(service, upstream, [identity], began)
-        ]
+    bindings, refused = await upstream.bindings.of_each(identities, attempt)
+    # That one was not listed says nothing of what is there.
+    settled = [record for record in settled if record.attributes.identity not in refused]
     await _adopt_cold(service, bindings, began)
     await compare(service, upstream, settled, by_address(service, bindings), attempt)
     having = {binding.identity for binding in bindings}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import structlog
 
@@ -30,19 +30,44 @@ Listed: TypeAlias = dict[bytes, list[Held]]
 _LONGEST_DELAY_MS = 60_000
 _WAIT_MS, _AGAIN_MS = 250, 250
 _TRIES_WHEN_FULL = 20
-_BAD_REQUEST, _INVALID = 400, 20001
+_INVALID = 20001
 
 _log = structlog.get_logger(__name__)
 
 
-async def listing(service: Service, upstream: NotifyUpstream, records: Sequence[Record], deadline: float) -> Listed:
+class Listing(NamedTuple):
+    """What lists show, and what the upstream says of identities that it takes for none."""
+
+    there: Listed
+    refused: Mapping[str, Refused]
+
+    def refusal(self, record: Record) -> Refused | None:
+        """What it says of an identity that may hold the record's address there: then nobody can tell what there is."""
+        return next((self.refused[identity] for identity in identities(record) if identity in self.refused), None)
+
+    def held(self, record: Record) -> list[Held]:
+        """What is there of the record's address; under identities that cannot be listed, what was known.
+
+        What is desired is not: only a create tells whether that is taken.
+        """
+        desired = record.attributes.identity if record.channels & Channel.NOTIFY else None
+        unlisted = [t for t in record.traces if t.sid and t.attributes.identity in self.refused.keys() - {desired}]
+        known = [Held(t.sid, t.kind, t.attributes) for t in unlisted if t.sid]
+        return self.there.get(record.fingerprint, []) + known
+
+
+NOTHING = Listing({}, {})
+
+
+async def listing(service: Service, upstream: NotifyUpstream, records: Sequence[Record], deadline: float) -> Listing:
     """What the upstream shows now of these records' addresses, under every identity that may hold them there.
 
     Raises:
         UpstreamError: it could not be asked.
     """
     wanted = list(dict.fromkeys(identity for record in records for identity in identities(record)))
-    return by_address(service, await upstream.bindings.of(wanted, Attempt(deadline)))
+    found, refused = await upstream.bindings.of_each(wanted, Attempt(deadline))
+    return Listing(by_address(service, found), refused)
 
 
 def by_address(service: Service, bindings: Sequence[NotifyBinding]) -> Listed:
@@ -83,11 +108,10 @@ class Application:
         self._changes: Seen | bool = False
         """What is being sent that changes something: a binding to create, True to delete."""
 
-    async def run(self, listed: Callable[[], Awaitable[Listed]]) -> Observation:
+    async def run(self, listed: Callable[[], Awaitable[Listing]]) -> Observation:
         """Do what it takes; never raises. ``listed`` is asked if the record is in doubt."""
         try:
-            known = (await listed()).get(self._record.fingerprint, []) if self._record.doubt else None
-            return await self._act(known)
+            return await (self._look_and_act(await listed()) if self._record.doubt else self._act(None))
         except asyncio.CancelledError:
             return self._broken_off(Verdict.BACK)
         except NotDone as error:
@@ -101,6 +125,13 @@ class Application:
         except Exception as error:  # noqa: BLE001  # the job's edge: one record's fault must not block its lane
             _log.error("upstream_work_broke", error=type(error).__name__, exc_info=error)
             return self._broken_off(Verdict.LATER)
+
+    async def _look_and_act(self, listed: Listing) -> Observation:
+        done, refusal = await self._act(listed.held(self._record)), listed.refusal(self._record)
+        if refusal is not None and done.verdict is Verdict.GONE:
+            # What was known is deleted; whether that was all the upstream does not say, and never will.
+            return Observation(self._record, Verdict.DEAD, reason=refusal.reason)
+        return done
 
     async def _act(self, known: list[Held] | None) -> Observation:
         match decide(self._record, known, self._successor):
@@ -139,7 +170,7 @@ class Application:
 
     async def _refused(self, refused: Refused, known: list[Held] | None) -> Observation:
         record, identity = self._record, self._record.attributes.identity
-        may_be_full = (refused.status, refused.code) == (_BAD_REQUEST, _INVALID)
+        may_be_full = refused.bad_request and refused.code == _INVALID
         if may_be_full and record.attempts < _TRIES_WHEN_FULL and await self._makes_room(identity):
             return Observation(record, Verdict.FULL, delay_ms=_AGAIN_MS, reason=refused.reason)
         # Whoever had the address before has lost it, even if its new owner does not get it.
@@ -153,7 +184,7 @@ class Application:
 
     async def _makes_room(self, identity: str) -> bool:
         """Whether the upstream is full for the identity, with bindings that are on their way out."""
-        found = await self._upstream.bindings.of([identity], Attempt(self._deadline))
+        found, _ = await self._upstream.bindings.of_each([identity], Attempt(self._deadline))
         if len(found) < CAP:
             return False
         owner, prints = self._service.fingerprints.owner(identity), self._service.fingerprints

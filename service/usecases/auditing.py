@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from service.backends.twilio import Attempt
+import structlog
+
+from service.backends.twilio import Attempt, Refused
 from service.domain.record import Channel, Record, State
 from service.domain.upstream import Agreed, decide
 from service.store.audits import Finding
@@ -20,6 +22,8 @@ WALK_MS = 6 * 3_600_000
 
 _RECORDS = 40
 _SECONDS = 60.0
+
+_log = structlog.get_logger(__name__)
 
 
 async def audit_step(service: Service, upstream: NotifyUpstream) -> int | None:
@@ -38,8 +42,11 @@ async def audit_step(service: Service, upstream: NotifyUpstream) -> int | None:
     settled, count = [record for record in records if is_settled(record)], 0
     if settled:
         deadline = time.monotonic() + _SECONDS
-        there = await listing(service, upstream, settled, deadline)
-        count = await compare(service, upstream, settled, there, Attempt(deadline))
+        listed = await listing(service, upstream, settled, deadline)
+        known = [record for record in settled if listed.refusal(record) is None]
+        if len(known) < len(settled):
+            _log.warning("audit_refused", service=service.sid, registrations=len(settled) - len(known))
+        count = await compare(service, upstream, known, listed.there, Attempt(deadline))
     await upstream.audits.rest(position, TURN_MS if position else WALK_MS)
     return count
 
@@ -72,7 +79,7 @@ async def compare(
                 findings.append(Finding(record, dead=False))
         elif upstream.config.vanished == "recreate":
             findings.append(Finding(record, dead=False))
-        elif await upstream.bindings.fetch(str(sid), attempt) is None:
+        elif await _has_gone(upstream, str(sid), attempt):
             # Asked twice, in two ways: on this word a device loses its registration.
             findings.append(Finding(record, dead=True))
     if not findings:
@@ -80,3 +87,13 @@ async def compare(
     count, wake = await upstream.audits.found(findings)
     service.wake(wake)
     return count
+
+
+async def _has_gone(upstream: NotifyUpstream, sid: str, attempt: Attempt) -> bool:
+    try:
+        return await upstream.bindings.fetch(sid, attempt) is None
+    except Refused as refused:
+        if not refused.bad_request:
+            raise
+        # No answer about this one, which must not keep the walk from the others.
+        return False

@@ -73,7 +73,8 @@ async def page(
     shown, strangers = await _shown(service, upstream, found.bindings, noted)
     # What was confirmed as removed between the two seems never to have been registered; it is listed no more.
     async with _answered():
-        still = {binding.sid for binding in await upstream.bindings.of(strangers, attempt)} if strangers else set()
+        listed, _ = await upstream.bindings.of_each(strangers, attempt)
+        still = {binding.sid for binding in listed}
     bindings = [one.binding for one in shown if one.binding.identity not in strangers or one.binding.sid in still]
     return Page(bindings, None, Position(_CURSOR + found.next.encode()) if found.next else None)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from service.backends.twilio import Attempt, ChatBinding
+import structlog
+
+from service.backends.twilio import Attempt, ChatBinding, Refused
 from service.domain.judging import Judgement, Listed, judge
 from service.domain.record import Record
 from service.usecases.service import Service
@@ -14,11 +16,13 @@ from service.usecases.upstreams import ChatUpstream
 Noted: TypeAlias = Sequence[tuple[str, Sequence[Record]]]
 """Identities, and what is noted here of the Chat bindings of each."""
 
+_log = structlog.get_logger(__name__)
+
 
 async def judged(
     service: Service, upstream: ChatUpstream, identities: Sequence[str], attempt: Attempt
-) -> list[list[Judgement]]:
-    """For each identity a judgement on each of its bindings there, to delete by.
+) -> list[list[Judgement] | Refused]:
+    """For each identity a judgement on each of its bindings there, to delete by; or how the upstream refuses it.
 
     It is by what is noted after the list: who has logged in again meanwhile keeps what the list shows.
 
@@ -27,10 +31,12 @@ async def judged(
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
     listed: dict[str, list[Listed]] = {identity: [] for identity in identities}
-    for binding in await upstream.bindings.of(list(listed), attempt):
+    found, refused = await upstream.bindings.of_each(list(listed), attempt)
+    for binding in found:
         if binding.identity in listed:
             listed[binding.identity].append(listed_of(binding))
-    return await judge_listed(service, upstream, await noted_of(service, identities), listed)
+    verdicts = await judge_listed(service, upstream, await noted_of(service, identities), listed)
+    return [refused.get(identity, verdict) for identity, verdict in zip(identities, verdicts, strict=True)]
 
 
 async def noted_of(service: Service, identities: Sequence[str]) -> Noted:
@@ -70,13 +76,22 @@ async def judge_listed(
 async def reconcile(service: Service, upstream: ChatUpstream, identities: Sequence[str], attempt: Attempt) -> int:
     """List identities and delete what must not stay; answers how many bindings that were.
 
+    An identity that the upstream refuses, or a delete, is passed over: the others must not wait for it.
+
     Raises:
         UpstreamError: not all of it was done.
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
-    count = 0
+    count = refused = 0
     for judgements in await judged(service, upstream, identities, attempt):
-        count += await delete_unwanted(upstream, judgements, attempt)
+        try:
+            if isinstance(judgements, Refused):
+                raise judgements
+            count += await delete_unwanted(upstream, judgements, attempt)
+        except Refused:
+            refused += 1
+    if refused:
+        _log.warning("reconciling_refused", service=service.sid, identities=refused)
     return count
 
 

@@ -69,6 +69,7 @@ class Fault(NamedTuple):
     seconds: float = 0.0
     status: int = 503
     retry_after: str | None = None
+    code: int = 20500
 
 
 #: A bit of everything that an upstream may do to us.
@@ -113,6 +114,7 @@ class FaultProxy:
         self._talks: set[asyncio.Task[None]] = set()
         self._met = asyncio.Condition()
         self._meetings: Counter[Kind] = Counter()
+        self._refused = ""
         self.seen: list[Seen] = []
         self.connections = 0
         """Connections that clients have made."""
@@ -130,8 +132,13 @@ class FaultProxy:
         """From now on this share of the requests that no script speaks of meets one of these."""
         self._chance = random.Random(seed), share, faults  # noqa: S311  # repeatable, not secret
 
+    def refuse(self, text: str) -> None:
+        """From now on whatever says this in its path or body is refused with 400, whoever else it is about."""
+        self._refused = text
+
     def calm(self) -> None:
         """No more faults."""
+        self._refused = ""
         self._scripts.clear()
         self._chance = None
 
@@ -214,6 +221,8 @@ class FaultProxy:
         method, path = method_and_path(head)
         fault = self._fault(method)
         body = b"" if fault and fault.kind is Kind.RESET_REQUEST else await reader.readexactly(body_length(head))
+        if self._refused and (self._refused in path or self._refused.encode() in body):
+            fault = Fault(Kind.REFUSAL, status=400, code=20001)
         self.seen.append(Seen(asyncio.get_running_loop().time(), method, path, body, fault))
         if fault and fault.kind not in REACHING - {Kind.LATE}:
             await self._meet(fault.kind)
@@ -234,7 +243,7 @@ class FaultProxy:
                 if fault.kind is Kind.REFUSAL_AFTER:
                     await ask(self._server, head, body, _PATIENCE)
                     await self._meet(fault.kind)
-                writer.write(refusal(fault.status, fault.retry_after))
+                writer.write(refusal(fault.status, fault.retry_after, fault.code))
             case Kind.RESET_REQUEST:
                 _reset(writer)
                 return False

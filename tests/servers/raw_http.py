@@ -43,9 +43,9 @@ async def ask(server: tuple[str, int], head: bytes, body: bytes, patience: float
     return _without_connection(answer)
 
 
-def refusal(status: int, retry_after: str | None = None) -> bytes:
+def refusal(status: int, retry_after: str | None = None, other: int = 20500) -> bytes:
     """An answer that says no, as the upstream says it."""
-    code = {429: 20429, 503: 20503}.get(status, 20500)
+    code = {429: 20429, 503: 20503}.get(status, other)
     body = b'{"code": %d, "message": "a fault", "status": %d}' % (code, status)
     lines = [b"HTTP/1.1 %d Fault" % status, b"Content-Type: application/json"]
     if retry_after is not None:

@@ -20,6 +20,7 @@ LONGEST_RETRY_AFTER = 300.0
 
 NOT_FOUND: Final = 404
 
+_BAD_REQUEST = 400
 _ACCOUNT_SECONDS = 30.0
 _MESSAGE_LENGTH = 200
 _LONG_WORD = re.compile(r"[\w:+-]{10,}")
@@ -79,6 +80,11 @@ class Refused(UpstreamError):
         self.status = status
         self.code = code
         self.message = message
+
+    @property
+    def bad_request(self) -> bool:
+        """Whether it is what was sent that it does not take: another request may be taken."""
+        return self.status == _BAD_REQUEST
 
 
 class _Body(msgspec.Struct):

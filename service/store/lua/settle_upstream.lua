@@ -53,6 +53,8 @@ for n = 6, #ARGV, 10 do
     settled = settled + 1
     local told = r.traces
     observe(id, r, report, sid, kind, attributes)
+    -- It was looked at once nothing late could come any more, and refused: there is nothing left to look for.
+    if verdict == 'dead' and r.doubt and r.doubt <= began then r.doubt = nil end
     if verdict == 'later' or verdict == 'back' or verdict == 'full' then
       if verdict ~= 'back' then r.attempts = math.min(r.attempts + 1, 255) end
       if verdict == 'full' then r.full = 1 end

@@ -12,7 +12,7 @@ from service.domain.addresses import canonical
 from service.domain.record import Channel, Record, State
 from service.domain.sids import BindingSid, user_sid
 from service.domain.upstream import Agreed, Held, decide
-from service.usecases.applying import held_of, listing
+from service.usecases.applying import NOTHING, held_of, listing
 from service.usecases.comparing.difference import Difference, What
 from service.usecases.comparing.shelves import Binding, NotifyShelves, digest, version_digest
 from service.usecases.service import Service
@@ -135,11 +135,11 @@ async def _still(service: Service, upstream: NotifyUpstream, candidates: Sequenc
     """Those that a second look, at each by itself, finds to differ."""
     read = await asyncio.gather(*(service.reading.registration(c.fingerprint) for c in candidates))
     records = [record for record in read if record is not None]
-    there = await listing(service, upstream, records, time.monotonic() + _LIST_SECONDS) if records else {}
+    listed = await listing(service, upstream, records, time.monotonic() + _LIST_SECONDS) if records else NOTHING
     left: list[_Candidate] = []
     for candidate, record in zip(candidates, read, strict=True):
         if record is not None:
-            what = _differs(record, there.get(record.fingerprint, []))
+            what = _differs(record, listed.there.get(record.fingerprint, []))
             if what is not None:
                 left.append(what)
         elif await upstream.bindings.fetch(candidate.difference.binding_sid) is not None:
