@@ -183,6 +183,11 @@ class Ledgers:
         letters = [_letter(flat[n], flat[n + 1]) for n in range(0, len(flat), 2)]
         return sorted(letters, key=lambda letter: (letter.at, letter.name))
 
+    async def dead_letter(self, ledger: Ledger, fingerprint: bytes) -> DeadLetter | None:
+        """The dead letter of one record, or None: however many others there are."""
+        found = await self._section.run("dead", ledger.value.encode() + fingerprint)
+        return _letter(*found) if found else None
+
     async def retry(self, letter: DeadLetter) -> bytes:
         """Arm a dead letter again; answers the lanes to wake."""
         return await self._revive(letter, b"retry")

@@ -85,9 +85,8 @@ async def _seat(upstream: NotifyUpstream) -> AsyncIterator[None]:
 
 async def _settled(service: Service, record: Record, state: State) -> bool:
     if record.notify == State.FAILED:
-        letters = await service.ledgers.dead_letters()
-        name = Ledger.NOTIFY, record.fingerprint
-        raise UpstreamRefused(next((x.reason for x in letters if (x.ledger, x.fingerprint) == name), None))
+        letter = await service.ledgers.dead_letter(Ledger.NOTIFY, record.fingerprint)
+        raise UpstreamRefused(letter.reason if letter else None)
     return bool(record.notify == state)
 
 

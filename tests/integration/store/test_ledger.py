@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service.domain.jobs import Ledger
 from service.domain.record import State
 from service.store.ledger import Settlement, Verdict
 from service.store.registrations import Outcome
@@ -143,6 +144,8 @@ async def test_dead_letters(desk: Desk) -> None:
     await kill()
     [letter] = await desk.ledgers.dead_letters()
     assert letter.reason == "20001 refused"
+    assert await desk.ledgers.dead_letter(Ledger.NOTIFY, letter.fingerprint) == letter
+    assert await desk.ledgers.dead_letter(Ledger.CHAT, letter.fingerprint) is None
     assert (await desk.ledgers.sweep()).depth == 0
     assert await desk.ledgers.retry(letter) != b""
     assert await desk.ledgers.dead_letters() == []
