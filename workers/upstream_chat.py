@@ -68,8 +68,8 @@ async def chat_batch(service: Service, upstream: ChatUpstream, lane: Lane, most:
     except ExceptionGroup as group_error:
         raise group_error.exceptions[0] from None
     finally:
-        for work in list(left.values()):
-            await hand_back(partial(settle, work, handed_back(owed(work))))
+        # Together: a job that is stopped has the time for one wait, not for one each.
+        await asyncio.gather(*(hand_back(partial(settle, work, handed_back(owed(work)))) for work in left.values()))
     return True
 
 
