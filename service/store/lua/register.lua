@@ -197,7 +197,8 @@ local new = { type = kind, channels = channels, notify = notify, chat = chat, at
 if r and (r.traces or external > 0) then
   -- Their SIDs go with the settlement; where this store has come to be the backend, now.
   if has(external, NOTIFY) then
-    new.doubt = r.doubt
+    -- With those of before, so that what is dropped of them leads here no more.
+    new.doubt, new.traces = r.doubt, r.traces
     keep_traces(new, fp, carry(fp, r))
   else
     keep_traces(r, fp, {})
