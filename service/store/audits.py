@@ -42,9 +42,9 @@ class Turns:
         found: bytes | None = await self._section.run("audit_turn", self._walk, b"claim", b"%d" % turn_ms, b"")
         return found
 
-    async def rest(self, position: bytes, ms: int) -> None:
-        """Go on from there in so many milliseconds."""
-        await self._section.run("audit_turn", self._walk, b"rest", b"%d" % ms, position)
+    async def rest(self, position: bytes, ms: int, *, claimed: bytes) -> None:
+        """Go on from there in so many milliseconds; nothing, if another has gone on from what was claimed since."""
+        await self._section.run("audit_turn", self._walk, b"rest", b"%d" % ms, position, claimed)
 
 
 class Audits(Turns):

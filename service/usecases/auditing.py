@@ -35,10 +35,10 @@ async def audit_step(service: Service, upstream: NotifyUpstream) -> int | None:
     room, _ = await upstream.room()
     if room <= 1:
         return None
-    position = await upstream.audits.claim(TURN_MS)
-    if position is None:
+    claimed = await upstream.audits.claim(TURN_MS)
+    if claimed is None:
         return None
-    records, position = await service.reading.scan(chat=False, position=position, backwards=False, records=_RECORDS)
+    records, position = await service.reading.scan(chat=False, position=claimed, backwards=False, records=_RECORDS)
     settled, count = [record for record in records if is_settled(record)], 0
     if settled:
         deadline = time.monotonic() + _SECONDS
@@ -47,7 +47,7 @@ async def audit_step(service: Service, upstream: NotifyUpstream) -> int | None:
         if len(known) < len(settled):
             _log.warning("audit_refused", service=service.sid, registrations=len(settled) - len(known))
         count = await compare(service, upstream, known, listed.there, Attempt(deadline))
-    await upstream.audits.rest(position, TURN_MS if position else WALK_MS)
+    await upstream.audits.rest(position, TURN_MS if position else WALK_MS, claimed=claimed)
     return count
 
 

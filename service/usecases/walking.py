@@ -38,7 +38,7 @@ async def walk_step(service: Service, upstream: NotifyUpstream) -> int | None:
         raise
     outcomes = await adopt(service, Source.AUDIT, page.bindings, began)
     if Outcome.STALE not in outcomes:
-        await _go_on(upstream.walk, page.next)
+        await _go_on(upstream.walk, page.next, position)
     return sum(outcome in _CHANGES for outcome in outcomes)
 
 
@@ -56,7 +56,7 @@ async def chat_walk_step(service: Service, upstream: ChatUpstream) -> int | None
     # Listed anew: doubles may be on other pages.
     identities = list(dict.fromkeys(binding.identity for binding in page.bindings))
     deleted = await reconcile(service, upstream, identities, attempt) if identities else 0
-    await _go_on(upstream.walk, page.next)
+    await _go_on(upstream.walk, page.next, position)
     return deleted
 
 
@@ -64,10 +64,10 @@ async def _turn(upstream: NotifyUpstream | ChatUpstream, walk: Turns) -> bytes |
     return await walk.claim(TURN_MS) if await upstream.is_well() else None
 
 
-async def _go_on(walk: Turns, at: str | None) -> None:
-    await walk.rest((at or "").encode(), TURN_MS if at else WALK_MS)
+async def _go_on(walk: Turns, at: str | None, claimed: bytes) -> None:
+    await walk.rest((at or "").encode(), TURN_MS if at else WALK_MS, claimed=claimed)
 
 
 async def _lost(walk: Turns, position: bytes) -> None:
     """The way on may lead nowhere any more: begin again."""
-    await walk.rest(b"", TURN_MS if position else WALK_MS)
+    await walk.rest(b"", TURN_MS if position else WALK_MS, claimed=position)

@@ -69,7 +69,7 @@ async def test_what_was_logged_out_is_deleted_wherever_it_turns_up(pair: Pair) -
 async def test_a_way_on_that_leads_nowhere_is_forgotten(pair: Pair) -> None:
     """The upstream refuses it: the walk begins again."""
     turns: Turns = pair.upstream.walk
-    await turns.rest(b"PageSize=2&PageToken=nonsense", 1)
+    await turns.rest(b"PageSize=2&PageToken=nonsense", 1, claimed=b"")
     with pytest.raises(Refused):
         await walked(pair)
     await pair.create_there("alice", "token")
