@@ -56,6 +56,14 @@ class Site:
         """Every key of the job queue's database goes."""
         self.here.valkey.call("EVAL", "redis.call('SELECT', 1) return redis.call('FLUSHDB')", 0)
 
+    def vanished(self) -> int:
+        """Registrations that were taken for dead since the upstream held nothing of them, as far back as events go."""
+        count = "local n = 0 for _, e in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do "
+        count += "for _, field in ipairs(e[2]) do if field == 'vanished' then n = n + 1 end end end return n"
+        found = self.here.valkey.call("EVAL", count, 1, f"{{{SERVICE}}}:e")
+        assert isinstance(found, int)
+        return found
+
     async def diff(self) -> tuple[int, str]:
         """Exit status and output of ``bindery diff``, which sees the upstream without faults."""
         self.proxy.calm()

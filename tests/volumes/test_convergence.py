@@ -55,6 +55,8 @@ async def check(both: Site, households: list[Household]) -> None:
     """The upstream has exactly what is desired, and Bindery says so too."""
     assert await both.diff() == (0, "")
     assert both.here.dead_letters() == 0
+    # Nobody else deletes anything there: what has gone was ours.
+    assert both.vanished() == 0
     found = [(b["address"], b["identity"], tuple(b["tags"])) for b in await both.notify_there()]
     assert sorted(found) == sorted(set().union(*(household.notify() for household in households)))
     chat = [(b["identity"], b["endpoint"]) for b in await both.chat_there()]

@@ -90,6 +90,9 @@ local function look_into(id, r, row)
   mark('n', id)
 end
 
+-- What was listed may have gone since: a worker lists the address before it believes that it is there, or needs no call.
+local function list_first(r, before) r.doubt = math.max(before and before.doubt or 0, NOW_MS) end
+
 local function insert(id, row, r, ended)
   local live = r and r.channels ~= 0 and r or nil
   local former = live and live.owner ~= row.owner and live.owner or nil
@@ -113,7 +116,7 @@ local function insert(id, row, r, ended)
     attributes = row.attributes, extras = own and own.extras or no_extras, past = past }
   new.traces = r and r.traces
   if has(external, NOTIFY) then
-    new.doubt = r and r.doubt
+    if notify == PENDING then list_first(new, r) end
     entitle(new, id, row, r and carry(id, r), 'r')
   else
     entitle(new, id, row, nil, 'r')
@@ -153,6 +156,7 @@ local function adopt_notify(id, row)
       local list = traces_of(r)
       list[#list + 1] = { type = row.type, sid = row.sid, attributes = row.attributes }
       keep_traces(r, id, list)
+      list_first(r, r)
       if r.notify == FAILED then undead('n', id) end
       r.notify = PENDING
       put('r', id, r)

@@ -16,7 +16,7 @@
 local lane, token, began, longest_ms, events_max = unpack(ARGV, 1, 5)
 local key, settled = A .. ':' .. lane, 0
 began, longest_ms, external = tonumber(began), tonumber(longest_ms), NOTIFY
-local done, due = {}, {}
+local done, due, certain = {}, {}, {}
 
 local function observe(id, r, report, sid, kind, attributes)
   if report == 'is' then
@@ -25,8 +25,9 @@ local function observe(id, r, report, sid, kind, attributes)
     if r.doubt and r.doubt > began then
       -- What was sent to these identities may still come.
       for _, t in ipairs(traces_of(r)) do suspect(list, t.type, t.attributes) end
-    else
+    elseif r.doubt then
       r.doubt = nil
+      if redis.call('GET', doubted_key(id)) ~= spent(r) then certain[#certain + 1] = { id, r.version } end
     end
     keep_traces(r, id, list)
   elseif report == 'unknown' then
@@ -118,6 +119,9 @@ end
 
 redis.call('EXISTS', key)
 commit(events_max)
+for _, was in ipairs(certain) do
+  redis.call('SET', doubted_key(was[1]), string.format('%.0f', was[2]), 'PX', doubted_ms(longest_ms))
+end
 for _, entry in ipairs(due) do redis.call('ZADD', key, string.format('%.0f', entry[2]), entry[1]) end
 if #done > 0 then redis.call('ZREM', key, unpack(done)) end
 return settled

@@ -31,7 +31,7 @@ for n = 3, #ARGV, 7 do
     local r = { type = tonumber(kind), channels = 0, notify = PENDING, chat = NONE, attempts = 0, owner = owner,
       device = NO_DEVICE, link = NO_LINK, session = NO_SESSION, version = this, generation = this, nonce = sid:sub(13, 16),
       created = NOW, updated = NOW, seen = NOW, address = address, attributes = attributes, extras = '\147\192\192\192',
-      past = '' }
+      past = '', doubt = NOW_MS }
     keep_traces(r, id, { { type = r.type, sid = sid, attributes = attributes } })
     put('r', id, r)
     mark('n', id)

@@ -102,6 +102,19 @@ async def test_a_list_from_before_a_takeover_and_a_logout_shows_nothing_any_more
     assert await desk.desired("alice") == set()
 
 
+async def test_what_a_list_from_before_a_removal_shows_is_in_doubt(desk: UpstreamDesk) -> None:
+    """It may have been deleted since: who logs in again as then is not taken for applied under it."""
+    began = await desk.adoptions.begin()
+    sid = await desk.apply("alice", "token", "phone")
+    await desk.logout("alice", device="phone")
+    lease, taken = await desk.take("token")
+    assert await desk.gone("token", lease, taken.record) == 1
+    assert await adopt(desk, binding("alice", "token", sid=sid), began=began) == [Outcome.REMOVED]
+    await desk.login("alice", "token", "phone")
+    _, taken = await desk.take("token")
+    assert taken.record.doubt
+
+
 async def test_a_takeover_that_the_upstream_never_heard_of_counts(desk: UpstreamDesk) -> None:
     """In an outage bob took alice's address and logged out; her binding there is older than that."""
     await desk.login("bob", "token", "phone")

@@ -67,6 +67,7 @@ UPSTREAM_BUGS: list[tuple[str, str, str, Callable[[UpstreamDesk], Awaitable[None
     ("adopted past a logout", "if at > 0 and updated <= at then return true end", "", test_adopting.test_what_was_logged_out_comes_back_only_to_be_deleted),
     ("adopted from a list of before", "ms >= began or ", "", test_adopting.test_a_list_from_before_a_takeover_and_a_logout_shows_nothing_any_more),
     ("adopted past what the upstream never heard of", "\n      and (reason == 'vanished' or depart(id, UNSEEN_MS))", "", test_adopting.test_a_takeover_that_the_upstream_never_heard_of_counts),
+    ("adopted as certain from a list of before", "if notify == PENDING then list_first(new, r) end", "", test_adopting.test_what_a_list_from_before_a_removal_shows_is_in_doubt),
     ("adopted over a registration", "importing and newer and not ended", "newer and not ended", test_adopting.test_a_registration_of_anothers_address_stands),
 ]  # fmt: skip
 

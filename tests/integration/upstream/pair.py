@@ -92,6 +92,14 @@ class Pair(Bench):
 
         await self.drain_until(posted)
 
+    async def drain_until_deleted(self, times: int) -> None:
+        """Until the upstream has seen, or will see, so many deletes."""
+
+        async def deleted() -> bool:
+            return len(self.proxy.reached("DELETE")) >= times
+
+        await self.drain_until(deleted)
+
     def patient(self) -> None:
         """From now on lost requests may take effect for long: as long as a test needs, on a slow machine too."""
         self._longest(60.0)

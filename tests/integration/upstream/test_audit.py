@@ -12,10 +12,11 @@ from service.domain.events import EventType, Reason, decode_event
 from service.domain.record import State
 from service.settings import load
 from service.usecases.auditing import audit_step
+from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
 from tests.integration.upstream.pair import Pair, environment
 from tests.integration.workers.bench import Bench
-from tests.servers.fault_proxy import FaultProxy
+from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
 
 TOKEN = "fcm-token-of-a-device"
@@ -55,6 +56,70 @@ async def test_an_address_that_vanished_is_taken_for_dead(pair: Pair) -> None:
     assert (EventType.REMOVED, Reason.VANISHED) in [(event.type, event.reason) for event in events]
     await pair.converge()
     assert await pair.owners() == {}
+
+
+async def test_what_a_late_delete_of_ours_took_along_is_made_again(pair: Pair) -> None:
+    """It lands when nothing was to come any more, after the device has logged in again and has kept its binding."""
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.converge()
+    pair.proxy.script("DELETE", Fault(Kind.LATE))
+    await log_out(pair.service, "alice", device_id="phone")
+    await pair.drain_until_deleted(1)
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.time_passes()
+    await pair.converge()
+    [kept] = await pair.bindings()
+    await pair.proxy.release()
+    assert (pair.posts(), await pair.owners()) == (1, {})
+    assert await audited(pair) == 1
+    assert [len(found) for _, found in await look_up(pair.service, ["alice"])] == [1]
+    await pair.converge()
+    [binding] = await pair.bindings()
+    assert (binding["identity"], binding["sid"] == kept["sid"]) == ("alice", False)
+
+
+async def test_what_a_late_create_of_ours_replaced_is_made_again(pair: Pair) -> None:
+    """It lands when nothing was to come any more, after somebody else has taken the address over."""
+    pair.proxy.script("POST", Fault(Kind.LATE))
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.drain_until_posted(1)
+    await pair.bind("bob", TOKEN, "phone")
+    await pair.converge()
+    await pair.proxy.release()
+    assert await pair.owners() == {TOKEN: "alice"}
+    assert await audited(pair) == 1
+    await pair.converge()
+    assert await pair.owners() == {TOKEN: "bob"}
+    assert (await pair.record(TOKEN)).notify == State.APPLIED
+
+
+async def test_what_vanishes_again_is_taken_for_dead(pair: Pair) -> None:
+    """A late call of ours lands once; after that it is the provider's word."""
+    pair.proxy.script("POST", Fault(Kind.LOST_ANSWER))
+    await pair.bind("alice", TOKEN, "phone")
+    for _ in range(2):
+        await pair.converge()
+        assert await pair.maybe(TOKEN) is not None
+        [binding] = await pair.bindings()
+        await pair.delete_there(binding["sid"])
+        assert await audited(pair) == 1
+    assert await pair.maybe(TOKEN) is None
+
+
+async def test_a_doubt_counts_for_ten_minutes(pair: Pair) -> None:
+    """What vanishes later has not gone by a call of ours."""
+    pair.proxy.script("POST", Fault(Kind.LOST_ANSWER))
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.converge()
+    anchor = pair.service.section.anchor
+    doubted = anchor + b":v" + pair.service.fingerprints.address(TOKEN)
+    left: Any = await pair.running.store.command("PTTL", doubted, key=anchor)
+    assert 500_000 < left <= 600_000
+    await pair.running.store.command("DEL", doubted, key=anchor)
+    [binding] = await pair.bindings()
+    await pair.delete_there(binding["sid"])
+    assert await audited(pair) == 1
+    assert await pair.maybe(TOKEN) is None
 
 
 @pytest.fixture

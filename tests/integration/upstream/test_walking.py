@@ -7,8 +7,10 @@ import pytest
 from service.backends.twilio import NotifyBindings, Refused
 from service.bootstrap import runtime
 from service.settings import load
+from service.store.adoptions import Outcome, Source
 from service.store.audits import Turns
 from service.usecases import notify_bindings
+from service.usecases.adopting import adopt
 from service.usecases.ending import log_out
 from service.usecases.notify_bindings import Filter
 from service.usecases.paging import Position
@@ -17,6 +19,8 @@ from tests.integration.upstream.chat import BOTH, There, settings_here
 from tests.integration.upstream.pair import Pair
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
+
+TOKEN = "fcm-token-of-a-device"
 
 
 async def walked(pair: Pair) -> int | None:
@@ -63,6 +67,29 @@ async def test_what_was_logged_out_is_deleted_wherever_it_turns_up(pair: Pair) -
     assert await walked(pair) == 1
     await pair.converge()
     assert await pair.owners() == {}
+
+
+@pytest.mark.parametrize("tag", [None, "blue"])
+async def test_a_list_from_before_a_logout_makes_nobody_believe_that_it_is_still_there(
+    pair: Pair, tag: str | None
+) -> None:
+    """What was listed has gone since; who logs in again as then is applied there all the same."""
+    await pair.bind("alice", TOKEN, "phone", tags=("red",))
+    await pair.converge()
+    began = await pair.service.adoptions.begin()
+    page = await pair.upstream.bindings.page()
+    if tag is not None:
+        await pair.bind("alice", TOKEN, "phone", tags=(tag,))
+        await pair.converge()
+    await log_out(pair.service, "alice", device_id="phone")
+    if tag is None:
+        await pair.converge()
+    assert await adopt(pair.service, Source.AUDIT, page.bindings, began) == [Outcome.REMOVED]
+    await pair.bind("alice", TOKEN, "phone", tags=("red",))
+    await pair.converge()
+    [binding] = await pair.bindings()
+    assert (binding["address"], binding["tags"]) == (TOKEN, ["red"])
+    assert binding["sid"] != page.bindings[0].sid
 
 
 @pytest.mark.usefixtures("small_pages")

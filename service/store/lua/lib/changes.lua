@@ -97,6 +97,12 @@ local DEPARTED_MS, UNSEEN_MS = 120000, 604800000
 
 local function departure_key(id) return A .. ':z' .. id end
 
+-- That an address has been in doubt stays known for a while: a call of ours may come later than any should, and take along
+-- what is there. The version that was in doubt, or, once that was made again for it, 's' and the version.
+local function doubted_key(id) return A .. ':v' .. id end
+local function spent(r) return string.format('s%.0f', r.version) end
+local function doubted_ms(longest_ms) return math.max(600000, 10 * longest_ms) end
+
 -- Of an address with an upstream: its record goes. Bindings that were made there before, or listed, are not adopted.
 local function depart(id, lifetime)
   local key, write = departure_key(id), commit
