@@ -30,10 +30,10 @@ from service.store.section import Section, StoreRefused
 from service.store.switched import SwitchedSection
 from service.store.switches import Switches
 from service.store.upstream_ledger import UpstreamLedger
-from service.usecases.adopting import adopt_identities, adopt_sid
-from service.usecases.cold_reading import ColdReads
 from service.usecases.service import Directory, Service
-from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.adopting import adopt_identities, adopt_sid
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.cold_reading import ColdReads
 
 _FOLLOW_SECONDS = 1.0
 

@@ -6,7 +6,7 @@ import structlog
 
 from service.bootstrap import Runtime
 from service.store.section import StoreRefused
-from service.usecases.upstream_standing import ask_accounts
+from service.usecases.upstream.standing import ask_accounts
 
 _SECONDS = 3.0
 """For the upstreams: a start is not held up for longer."""

@@ -11,9 +11,9 @@ import structlog
 from service.backends.twilio import UpstreamError
 from service.domain.errors import BinderyError
 from service.domain.record import Channel
-from service.usecases.auditing import audit_step
 from service.usecases.service import Directory, Service
-from service.usecases.walking import chat_walk_step, walk_step
+from service.usecases.upstream.auditing import audit_step
+from service.usecases.upstream.walking import chat_walk_step, walk_step
 
 EVERY_SECONDS = 3.0
 

@@ -11,9 +11,9 @@ from service.backends.twilio import Attempt, UpstreamError
 from service.backends.twilio.pages import IDENTITIES
 from service.domain.errors import BinderyError
 from service.store.listings import CLAIM_MS
-from service.usecases.adopting import adopt_identities
-from service.usecases.chat_reconciling import reconcile
 from service.usecases.service import Directory, Service
+from service.usecases.upstream.adopting import adopt_identities
+from service.usecases.upstream.chat_reconciling import reconcile
 
 EVERY_SECONDS = 1.0
 

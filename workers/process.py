@@ -22,7 +22,7 @@ from service.telemetry import catalogue
 from service.telemetry.listener import listening
 from service.telemetry.traces import tracing
 from service.usecases.service import Directory
-from service.usecases.upstreams import lease_ms
+from service.usecases.upstream.channels import lease_ms
 from workers.audit import keep_auditing
 from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue

@@ -16,10 +16,10 @@ from service.domain.jobs import Lane
 from service.domain.judging import Judgement
 from service.domain.record import Record, State
 from service.store.ledger import ChatWork, Settlement, Verdict
-from service.usecases.chat_reconciling import delete_unwanted, judged
 from service.usecases.reconciling import backoff_ms
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream
+from service.usecases.upstream.channels import ChatUpstream
+from service.usecases.upstream.chat_reconciling import delete_unwanted, judged
 from workers.attempt import handed_back
 from workers.batches import Tally
 from workers.settling import hand_back, persist

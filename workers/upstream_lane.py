@@ -10,9 +10,9 @@ from contextlib import suppress
 from service.domain.jobs import Lane, Ledger
 from service.store.ledger import Verdict
 from service.store.upstream_ledger import Observation, Taken, UpstreamLease
-from service.usecases.applying import NOTHING, Application, Listing, listing
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.applying import NOTHING, Application, Listing, listing
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
 from workers.batches import Tally
 from workers.settling import hand_back, persist
 from workers.upstream_chat import chat_batch

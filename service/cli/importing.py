@@ -21,7 +21,7 @@ from service.usecases.moving.importing import UNREADABLE, import_bindings
 from service.usecases.moving.pacing import Pace
 from service.usecases.moving.restoring import Progress, restore
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
 
 _MEANINGS = {
     "new": "new",

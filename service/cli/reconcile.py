@@ -14,7 +14,7 @@ from service.cli.local import local_settings
 from service.cli.wanted_service import service_named
 from service.domain.errors import BinderyError
 from service.domain.judging import Judgement
-from service.usecases.chat_reconciling import delete_unwanted, judged
+from service.usecases.upstream.chat_reconciling import delete_unwanted, judged
 
 _SECONDS = 60.0
 

@@ -7,7 +7,7 @@ import asyncio
 from service.bootstrap import runtime
 from service.cli.server_check import Finding
 from service.settings import Settings
-from service.usecases.upstream_standing import ask_upstreams as ask
+from service.usecases.upstream.standing import ask_upstreams as ask
 
 
 def ask_upstreams(settings: Settings) -> list[tuple[str, Finding]]:

@@ -15,10 +15,10 @@ from service.backends.twilio import ChatBinding as Foreign
 from service.domain.record import Channel, Record
 from service.domain.sids import BindingSid, is_sid, user_sid
 from service.store.switched import BackendSwitched
-from service.usecases import chat_at_upstream
 from service.usecases.paging import Page, Position, scan_page, slice_page
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream
+from service.usecases.upstream import chat as chat_at_upstream
+from service.usecases.upstream.channels import ChatUpstream
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -15,10 +15,10 @@ from service.domain.errors import InvalidInput
 from service.domain.record import Attributes, Channel, Extras, Record, Visible
 from service.domain.sids import BindingSid
 from service.store.registrations import Wanted
-from service.usecases import confirming
 from service.usecases.paging import Page, Position, scan_page, slice_page
 from service.usecases.registering import check_identity
 from service.usecases.service import Service
+from service.usecases.upstream import confirming
 
 
 class NotifyBinding(msgspec.Struct, frozen=True):

@@ -17,8 +17,8 @@ from service.store.reading import Reading
 from service.store.registrations import Registrations
 from service.store.section import Section
 from service.store.switches import Switches
-from service.usecases.cold_reading import ColdReads
-from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.cold_reading import ColdReads
 
 
 class Service:

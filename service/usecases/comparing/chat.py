@@ -8,11 +8,11 @@ import msgspec
 
 from service.domain.judging import Judgement, Listed, Why
 from service.domain.sids import user_sid
-from service.usecases.chat_reconciling import judge_listed, listed_of
 from service.usecases.comparing.difference import Difference, What
 from service.usecases.comparing.shelves import Shelves
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream
+from service.usecases.upstream.channels import ChatUpstream
+from service.usecases.upstream.chat_reconciling import judge_listed, listed_of
 
 _IDENTITIES = 200
 

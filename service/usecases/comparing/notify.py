@@ -12,11 +12,11 @@ from service.domain.addresses import canonical
 from service.domain.record import Channel, Record, State
 from service.domain.sids import BindingSid, user_sid
 from service.domain.upstream import Agreed, Held, decide
-from service.usecases.applying import NOTHING, held_of, listing
 from service.usecases.comparing.difference import Difference, What
 from service.usecases.comparing.shelves import Binding, NotifyShelves, digest, version_digest
 from service.usecases.service import Service
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstream.applying import NOTHING, held_of, listing
+from service.usecases.upstream.channels import NotifyUpstream
 
 AGAIN = 500
 """Where there are no more candidates than these, each is looked at again: it may have been in motion."""

@@ -16,10 +16,10 @@ from service.backends.twilio.errors import AccountRefused
 from service.backends.twilio.pages import Page
 from service.store.adoptions import Found, Outcome, Source
 from service.store.places import Place
-from service.usecases.adopting import chat_found, notify_found
 from service.usecases.moving.pacing import Pace
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.adopting import chat_found, notify_found
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
 
 UNREADABLE = "unreadable"
 """What a binding is counted as that cannot be kept here: of a type that is not known, or without a SID or address."""

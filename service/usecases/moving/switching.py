@@ -12,9 +12,9 @@ from service.domain.record import Channel, Record, State
 from service.domain.sids import BindingSid
 from service.store.adoptions import Found
 from service.store.switches import AT_ONCE
-from service.usecases.adopting import chat_found, notify_found
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.adopting import chat_found, notify_found
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
 
 _DONE = State.APPLIED, State.NONE
 _ANY = 0

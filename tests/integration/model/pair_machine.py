@@ -16,8 +16,8 @@ from service.domain.addresses import BindingType
 from service.domain.jobs import LANES, Lane, Ledger
 from service.settings import load
 from service.store.adoptions import Source
-from service.usecases.adopting import notify_found
-from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.adopting import notify_found
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
 from tests.e2e.compatible.deployment import create_chat
 from tests.integration.model.contract import CHAT, NOTIFY, Contract, Registration, group
 from tests.integration.model.pair_desk import PairDesk
@@ -41,7 +41,7 @@ from workers.upstream_chat import chat_batch
 from workers.upstream_lane import batch
 
 LEASE_MS = 400
-BACKING_OFF = ("service.usecases.applying", "workers.upstream_chat")
+BACKING_OFF = ("service.usecases.upstream.applying", "workers.upstream_chat")
 
 faults = st.sampled_from(
     [

@@ -101,6 +101,6 @@ def there(environ_there: dict[str, str], upstream_url: str) -> There:
 @pytest.fixture
 def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """A moment between tries."""
-    monkeypatch.setattr("service.usecases.applying.backoff_ms", lambda _: 20)
+    monkeypatch.setattr("service.usecases.upstream.applying.backoff_ms", lambda _: 20)
     monkeypatch.setattr("workers.upstream_chat.backoff_ms", lambda _: 20)
     monkeypatch.setattr("service.usecases.comparing.notify._ROUND_SECONDS", 0.02)

@@ -13,7 +13,7 @@ from service.domain.addresses import BindingType
 from service.domain.jobs import LANES, Lane, Ledger
 from service.domain.record import Record
 from service.usecases.registering import Request, register
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstream.channels import NotifyUpstream
 from tests.e2e.compatible.deployment import ACCOUNT, CHAT, SERVICE, TOKEN
 from tests.integration.workers.bench import Bench
 from tests.integration.workers.bench import environment as least

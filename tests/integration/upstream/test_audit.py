@@ -11,9 +11,9 @@ from service.bootstrap import runtime
 from service.domain.events import EventType, Reason, decode_event
 from service.domain.record import State
 from service.settings import load
-from service.usecases.auditing import audit_step
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
+from service.usecases.upstream.auditing import audit_step
 from tests.integration.upstream.pair import Pair, environment
 from tests.integration.workers.bench import Bench
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind

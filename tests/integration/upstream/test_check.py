@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from service.bootstrap import runtime
 from service.cli import main
 from service.settings import load
-from service.usecases.upstream_standing import ask_accounts, ask_upstreams
+from service.usecases.upstream.standing import ask_accounts, ask_upstreams
 from tests.integration.upstream.pair import environment
 from tests.servers.valkey import ValkeyServer
 

@@ -9,11 +9,12 @@ import pytest
 
 from service.bootstrap import runtime
 from service.settings import load
-from service.usecases import adopting, cold_reading, notify_bindings
+from service.usecases import notify_bindings
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
 from service.usecases.notify_bindings import Filter
 from service.usecases.paging import Position
+from service.usecases.upstream import adopting, cold_reading
 from tests.integration.upstream.pair import Pair, patient
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer

@@ -11,7 +11,7 @@ from service.domain.record import Channel, State
 from service.usecases import notify_bindings
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstream.channels import NotifyUpstream
 from tests.integration.upstream.pair import Pair
 from tests.servers.fault_proxy import Fault, Kind
 from workers.batches import Tally

@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.jobs import LANES, Lane, Ledger
 from service.domain.record import State
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstream.channels import NotifyUpstream
 from tests.integration.upstream.pair import TIMEOUT, Pair
 from tests.servers.fault_proxy import Fault, Kind
 from tests.waiting import eventually

@@ -10,11 +10,11 @@ from service.settings import load
 from service.store.adoptions import Outcome, Source
 from service.store.audits import Turns
 from service.usecases import notify_bindings
-from service.usecases.adopting import adopt
 from service.usecases.ending import log_out
 from service.usecases.notify_bindings import Filter
 from service.usecases.paging import Position
-from service.usecases.walking import chat_walk_step, walk_step
+from service.usecases.upstream.adopting import adopt
+from service.usecases.upstream.walking import chat_walk_step, walk_step
 from tests.integration.upstream.chat import BOTH, There, settings_here
 from tests.integration.upstream.pair import Pair
 from tests.servers.fault_proxy import FaultProxy

@@ -14,10 +14,10 @@ from service.domain.sids import BindingSid
 from service.store.adoptions import Found, Outcome, Source
 from service.store.listings import CLAIM_MS
 from service.telemetry.catalogue import ADOPTIONS
-from service.usecases.applying import by_address
-from service.usecases.auditing import compare, is_settled
 from service.usecases.service import Service
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstream.applying import by_address
+from service.usecases.upstream.auditing import compare, is_settled
+from service.usecases.upstream.channels import NotifyUpstream
 
 YOUNG_MS = 60_000
 """What has come there so lately a list need not show yet: that it does not, proves nothing."""

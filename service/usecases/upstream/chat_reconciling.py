@@ -11,7 +11,7 @@ from service.backends.twilio import Attempt, ChatBinding, Refused
 from service.domain.judging import Judgement, Listed, judge
 from service.domain.record import Record
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream
+from service.usecases.upstream.channels import ChatUpstream
 
 Noted: TypeAlias = Sequence[tuple[str, Sequence[Record]]]
 """Identities, and what is noted here of the Chat bindings of each."""

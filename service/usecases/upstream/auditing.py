@@ -11,9 +11,9 @@ from service.backends.twilio import Attempt, Refused
 from service.domain.record import Channel, Record, State
 from service.domain.upstream import Agreed, decide
 from service.store.audits import Finding
-from service.usecases.applying import Listed, listing
 from service.usecases.service import Service
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstream.applying import Listed, listing
+from service.usecases.upstream.channels import NotifyUpstream
 
 TURN_MS = 3_000
 """Between two steps: about a million registrations in a day."""

@@ -22,7 +22,7 @@ from service.store.ledger import Verdict
 from service.store.upstream_ledger import Observation, Report, Seen, Taken
 from service.usecases.reconciling import backoff_ms
 from service.usecases.service import Service
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstream.channels import NotifyUpstream
 
 Listed: TypeAlias = dict[bytes, list[Held]]
 """By fingerprint, what an upstream's lists show of addresses."""

@@ -18,7 +18,7 @@ from service.domain.record import Channel, Record, State
 from service.domain.sids import BindingSid
 from service.store.registrations import Wanted
 from service.usecases.service import Service
-from service.usecases.upstreams import NotifyUpstream
+from service.usecases.upstream.channels import NotifyUpstream
 
 T = TypeVar("T")
 

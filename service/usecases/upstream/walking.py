@@ -7,11 +7,11 @@ import time
 from service.backends.twilio import Attempt, Refused
 from service.store.adoptions import Outcome, Source
 from service.store.audits import Turns
-from service.usecases.adopting import adopt
-from service.usecases.auditing import TURN_MS, WALK_MS
-from service.usecases.chat_reconciling import reconcile
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.adopting import adopt
+from service.usecases.upstream.auditing import TURN_MS, WALK_MS
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.chat_reconciling import reconcile
 
 _SECONDS = 30.0
 """What a page may take; older than a minute it would tell nothing any more."""

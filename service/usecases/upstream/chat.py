@@ -18,10 +18,10 @@ from service.domain.judging import Listed, Why
 from service.domain.limits import WAIT_SECONDS
 from service.domain.record import Channel
 from service.domain.sids import BindingSid
-from service.usecases.chat_reconciling import Noted, judge_listed, listed_of, noted_of
 from service.usecases.paging import Page, Position
 from service.usecases.service import Service
-from service.usecases.upstreams import ChatUpstream
+from service.usecases.upstream.channels import ChatUpstream
+from service.usecases.upstream.chat_reconciling import Noted, judge_listed, listed_of, noted_of
 
 _TYPES = {kind.value for kind in PUSH_TYPES}
 _CURSOR = b"?"

@@ -12,7 +12,7 @@ from service.backends.twilio import Attempt, Refused, UpstreamError
 from service.backends.twilio.errors import AccountRefused, Throttled, Unreachable
 from service.redis import RedisError
 from service.usecases.service import Directory
-from service.usecases.upstreams import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
 
 _PATIENCE = 2.0
 """Seconds for admission, beside what the upstream's own timeout allows for connecting and for the answer."""
