@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
@@ -93,22 +93,24 @@ async def _shelved(service: Service, upstream: NotifyUpstream) -> NotifyShelves:
 
 
 def _compare(record: Record, held: Sequence[Binding]) -> _Candidate | None:
+    wanted, desired = digest(record.type, record.attributes), record.attributes.protocol_version
+
+    def agrees(sid: BindingSid) -> bool:
+        versions = [binding.version for binding in held if binding.sid == sid and binding.digest == wanted]
+        return bool(versions) and (desired is None or version_digest(desired) in versions)
+
+    return _candidate(record, [binding.sid for binding in held], agrees)
+
+
+def _candidate(record: Record, held: Sequence[BindingSid], agrees: Callable[[BindingSid], bool]) -> _Candidate | None:
     if is_owed(record):
         return _of(record, What.OWED, record.sid)
     if not record.channels & Channel.NOTIFY:
-        return _of(record, What.UNWANTED, held[0].sid) if held else None
+        return _of(record, What.UNWANTED, held[0]) if held else None
     sid = record.visible_sid(Channel.NOTIFY) or record.sid
     if not held:
         return _of(record, What.MISSING, sid)
-    wanted, desired = digest(record.type, record.attributes), record.attributes.protocol_version
-    for binding in held:
-        if (
-            binding.sid == sid
-            and binding.digest == wanted
-            and (desired is None or binding.version == version_digest(desired))
-        ):
-            return None
-    return _of(record, What.DIFFERS, held[0].sid)
+    return None if agrees(sid) else _of(record, What.DIFFERS, held[0])
 
 
 def is_owed(record: Record) -> bool:
@@ -148,16 +150,11 @@ async def _still(service: Service, upstream: NotifyUpstream, candidates: Sequenc
 
 
 def _differs(record: Record, held: list[Held]) -> _Candidate | None:
-    if is_owed(record):
-        return _of(record, What.OWED, record.sid)
-    if not record.channels & Channel.NOTIFY:
-        return _of(record, What.UNWANTED, held[0].sid) if held else None
-    sid = record.visible_sid(Channel.NOTIFY) or record.sid
-    if not held:
-        return _of(record, What.MISSING, sid)
-    decision = decide(record, held)
-    agreed = isinstance(decision, Agreed) and decision.binding is not None and decision.binding.sid == sid
-    return None if agreed else _of(record, What.DIFFERS, held[0].sid)
+    def agrees(sid: BindingSid) -> bool:
+        decision = decide(record, held)
+        return isinstance(decision, Agreed) and decision.binding is not None and decision.binding.sid == sid
+
+    return _candidate(record, [binding.sid for binding in held], agrees)
 
 
 async def _records(service: Service) -> AsyncIterator[Record]:
