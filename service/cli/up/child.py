@@ -82,7 +82,9 @@ class Child:
             await process.wait()
 
     def kill(self) -> None:
-        """SIGKILL, if it runs."""
+        """SIGKILL, if it runs; it is not started again."""
+        if self._task is not None:
+            self._task.cancel()
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

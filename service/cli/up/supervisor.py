@@ -12,6 +12,9 @@ _REMIND = 10.0
 _MARGIN = 2.0
 """Seconds beyond the grace before SIGKILL: the children keep to the grace by themselves."""
 
+_SAME = 1.0
+"""Seconds within which further signals say the same: `make` hands on what its whole process group gets as well."""
+
 Wait = Callable[[], Awaitable[None]]
 
 
@@ -27,14 +30,21 @@ async def supervise(
 ) -> None:
     """Run every stage, call `started`, and go on until SIGINT, SIGTERM or SIGHUP.
 
-    Then the stages stop, the last one first, each within `grace` seconds; a second signal kills at once.
+    Then the stages stop, the last one first, each within `grace` seconds; a signal that comes later than at the same
+    time kills at once.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    first = 0.0
 
     def on_signal() -> None:
-        (hurry if stop.is_set() else stop).set()
+        nonlocal first
+        if not stop.is_set():
+            first = loop.time()
+            stop.set()
+        elif loop.time() - first >= _SAME:
+            hurry.set()
 
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal)
     begun: list[Stage] = []

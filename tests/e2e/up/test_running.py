@@ -69,6 +69,16 @@ def test_a_signal_stops_everything_with_status_0(up: Up, number: int) -> None:
     assert gone(list(children.values()))
 
 
+def test_a_signal_that_comes_twice_is_one(up: Up) -> None:
+    """`make` hands on what its whole process group has got: that is no haste, and everything stops in order."""
+    up.url()
+    up.process.send_signal(signal.SIGTERM)
+    up.process.send_signal(signal.SIGINT)
+    up.line("worker_stopped")
+    assert up.process.wait(PATIENCE) == 0
+    assert not any("starting it again" in line for line in up.printed)
+
+
 def test_no_orphan_is_left_by_a_killed_supervisor(up: Up, data_dir: Path) -> None:
     """SIGKILL of the supervisor takes API, worker and Valkey down; the next start gets the data."""
     up.url()
