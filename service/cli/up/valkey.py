@@ -1,6 +1,8 @@
-"""The embedded Valkey: its command line, and when it is ready."""
+"""The embedded Valkey: its command line, its environment, and when it is ready."""
 
 import asyncio
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 _POLL = 0.02
@@ -29,6 +31,23 @@ def command_line(binary: str, data_dir: Path, socket: Path) -> list[str]:
         "hash-max-listpack-entries": "512",
     }
     return [binary, *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def environment(base: Mapping[str, str]) -> dict[str, str]:
+    """``base``, with an allocator for the server preloaded where one is installed and ``base`` asks for no other.
+
+    The C library's takes its room for a script's objects from all over the heap: in a store of a million devices a
+    registration cost 70 % more than in a small one (docs/adr/0022). A ``LD_PRELOAD`` of one's own, be it empty, stays.
+    """
+    if "LD_PRELOAD" in base:
+        return dict(base)
+    try:
+        library = str(distribution("cmeel-mimalloc").locate_file("cmeel.prefix/lib/libmimalloc.so"))
+    except PackageNotFoundError:  # not on this system
+        return dict(base)
+    # ld.so(8) knows no way to quote what separates its entries.
+    separated = any(character in library for character in " :")
+    return dict(base) if separated or not Path(library).exists() else {**base, "LD_PRELOAD": library}
 
 
 async def ready(socket: Path) -> None:
