@@ -65,7 +65,7 @@ def canonical(kind: BindingType, address: str) -> str:
     kept as it came, since FCM tokens are case-sensitive.
     """
     if kind is BindingType.APN:
-        bare = address.translate(_DECORATION)
+        bare = address if _HEX.fullmatch(address) else address.translate(_DECORATION)
         if _HEX.fullmatch(bare):
             return bare.lower()
     return address

@@ -130,6 +130,7 @@ class Record:
 
     __slots__ = (
         "_raw",
+        "_starts",
         "attempts",
         "channels",
         "chat",
@@ -139,7 +140,6 @@ class Record:
         "generation",
         "kind",
         "layout",
-        "lengths",
         "link",
         "nonce",
         "notify",
@@ -153,18 +153,20 @@ class Record:
     def __init__(self, fingerprint: bytes, raw: bytes) -> None:
         (
             self.layout, kind, self.channels, self.notify, self.chat, self.attempts, self.owner, self.device, self.link,
-            self.session, self.version, self.generation, self.nonce, self.created, self.updated, self.seen, *lengths,
+            self.session, self.version, self.generation, self.nonce, self.created, self.updated, self.seen,
+            address, attributes, extras,
         ) = HEADER.unpack_from(raw)  # fmt: skip
         if self.layout > TRACED:
             raise ValueError(f"record layout {self.layout} is not known here")
         self.fingerprint = fingerprint
         self.kind = kind
-        self.lengths: list[int] = lengths
         self._raw = raw
+        attributes_at = HEADER.size + address
+        extras_at = attributes_at + attributes
+        self._starts: tuple[int, ...] = (HEADER.size, attributes_at, extras_at, extras_at + extras)
 
     def _section(self, index: int) -> bytes:
-        start = HEADER.size + sum(self.lengths[:index])
-        return self._raw[start : start + self.lengths[index]]
+        return self._raw[self._starts[index] : self._starts[index + 1]]
 
     @property
     def type(self) -> BindingType:
@@ -230,7 +232,7 @@ class Record:
         return state
 
     def _past(self) -> bytes:
-        start = HEADER.size + sum(self.lengths)
+        start = self._starts[-1]
         if self.layout == LAYOUT:
             return self._raw[start:]
         return self._raw[start + 2 : start + 2 + self._past_length(start)]
@@ -271,7 +273,7 @@ class Record:
             yield kind, sid, raw[at - length : at] if length else self._section(1)
 
     def _doubts_at(self) -> int:
-        start = HEADER.size + sum(self.lengths)
+        start = self._starts[-1]
         return start + 2 + self._past_length(start)
 
     def _doubts(self) -> tuple[int, int]:

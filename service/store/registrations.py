@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from enum import Enum
+from struct import Struct
 
 import msgspec
 
@@ -18,6 +19,11 @@ from service.store.section import Argument, Section
 from service.telemetry.catalogue import DISPLACED, REGISTRATIONS
 
 NO_CHANNEL = Channel(0)
+
+_FIXED = Struct("<16s12s8sBBq?4s12s12s4s")
+"""Owner, device, session, type, channels, ``iat`` (-1: none), keep, nonce; a Chat binding's key, endpoint and nonce."""
+_RULES = Struct("<I?III")
+"""Cap, whether to evict, registrations of an identity at most, events at most, the age of the oldest token."""
 
 UNSEEN_SECONDS = 7 * 86_400
 """By then the audit has seen everything that an upstream holds, outages included; as in ``lua/lib/changes.lua``."""
@@ -97,9 +103,7 @@ class Registrations:
         self._outcomes = {answer: REGISTRATIONS.labels(name, outcome) for answer, outcome in _OUTCOMES.items()}
         self._displaced = DISPLACED.labels(name)
         self._fingerprints = section.fingerprints
-        self._cap = b"%d" % cap
-        self._evict = b"1" if replace_oldest else b"0"
-        self._token_seconds = b"%d" % token_seconds
+        self._rules = _RULES.pack(cap, replace_oldest, PER_IDENTITY, events_max, token_seconds)
         # An issuer whose clock is ahead makes tokens that outlive the logout by as much more.
         self._fence_seconds = b"%d" % (token_seconds + CLOCK_LEEWAY)
         self._long_fence_seconds = b"%d" % max(token_seconds + CLOCK_LEEWAY, UNSEEN_SECONDS)
@@ -120,29 +124,25 @@ class Registrations:
         prints, attributes = self._fingerprints, wanted.attributes
         owner = prints.owner(attributes.identity)
         fingerprint = prints.address(wanted.address)
+        chat_key, endpoint, *chat_words = self._chat(wanted, owner)
+        device, session = prints.device(wanted.extras.device_id), prints.session(owner, wanted.session)
         # The end of a SID tells versions apart; that nobody guesses it is up to the fingerprint before it.
         nonces = random.randbytes(8)  # noqa: S311
+        issued_at = -1 if wanted.issued_at is None else wanted.issued_at
+        fixed = _FIXED.pack(
+            owner, device, session, wanted.kind.code, wanted.channels, issued_at, wanted.keep, nonces[:4],
+            chat_key, endpoint, nonces[4:],
+        )  # fmt: skip
         reply = await self._section.run(
             "register",
             fingerprint,
-            owner,
-            prints.device(wanted.extras.device_id),
-            prints.session(owner, wanted.session),
-            b"%d" % wanted.kind.code,
-            b"%d" % wanted.channels,
+            fixed,
+            self._modes(at_once),
+            self._rules,
             pack_address(wanted.address),
             encode_blob(attributes),
             encode_blob(wanted.extras),
-            nonces[:4],
-            b"" if wanted.issued_at is None else b"%d" % wanted.issued_at,
-            b"1" if wanted.keep else b"0",
-            self._modes(at_once),
-            self._cap,
-            self._evict,
-            b"%d" % PER_IDENTITY,
-            self._events_max,
-            self._token_seconds,
-            *self._chat(wanted, owner, nonces[4:]),
+            *chat_words,
         )
         self._outcomes[reply[0]].inc()
         match reply[0]:
@@ -168,10 +168,10 @@ class Registrations:
             return b"%d" % at_once
         return self._section.by_backend(self._external, lambda there: b"%d" % (at_once & ~there | there << 2))
 
-    def _chat(self, wanted: Wanted, owner: bytes, nonce: bytes) -> tuple[bytes, ...]:
+    def _chat(self, wanted: Wanted, owner: bytes) -> tuple[bytes, ...]:
         endpoint = wanted.extras.endpoint
         if endpoint is None or Channel.CHAT not in wanted.channels:
-            return NO_LINK, NO_DEVICE, b"", b"", nonce
+            return NO_LINK, NO_DEVICE
         attributes = Attributes(
             identity=wanted.attributes.identity,
             credential_sid=wanted.attributes.credential_sid,
@@ -182,7 +182,6 @@ class Registrations:
             self._fingerprints.endpoint(endpoint),
             pack_address(endpoint),
             encode_blob(attributes),
-            nonce,
         )
 
     async def logout(

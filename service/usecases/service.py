@@ -102,7 +102,7 @@ class Service:
 
     def own_chat(self, record: Record | None) -> Record | None:
         """A Chat binding's record if it is the binding; at an upstream only that knows the SID, if there is one."""
-        return None if self.chat_upstream else record
+        return None if record is None or self.chat_upstream else record
 
     def wake(self, wake: bytes, traceparent: str | None = None) -> None:
         """Pass on what a transaction asked to be woken."""
