@@ -15,7 +15,8 @@ from tests.benchmarks import cases
 from tests.benchmarks.deployment import environment
 from tests.benchmarks.devices import devices
 from tests.benchmarks.fill import fill_by_processes
-from tests.benchmarks.measuring import Sample, Spread, measure, spread
+from tests.benchmarks.measuring import Plan, Sample, Spread, by_turns, spread
+from tests.benchmarks.rounds import TURNS
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.site import Site, beside
 from tests.servers.valkey import ValkeyServer, wait_until
@@ -59,15 +60,15 @@ async def run(folder: Path, scale: Scale, say: Callable[[str], None]) -> Growth:
         found = Growth(bytes_apn=bytes_apn, bytes_fcm=bytes_fcm, small=[], large=[])
         for number in range(scale.rounds):
             say(f"growth, round {number + 1} of {scale.rounds}")
-            both = [(small, found.small), (large, found.large)]
-            for site, samples in both if number % 2 else reversed(both):
-                samples.append(await _register(site, number, scale.requests // 2))
+            plans = [(site, await _plan(site, number, scale.requests // 2)) for site in (small, large)]
+            samples = await by_turns(TURNS, *((cases.endpoint(site), plan) for site, plan in plans))
+            for kept, sample in zip((found.small, found.large), samples, strict=True):
+                kept.append(sample)
         return found
 
 
-async def _register(site: Site, number: int, count: int) -> Sample:
-    case = cases.new(site, "growth", count)
-    return await measure(case.endpoint, await case.prepare(number))
+async def _plan(site: Site, number: int, count: int) -> Plan:
+    return await cases.new(site, "growth", count).prepare(number)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import msgspec
@@ -49,6 +49,21 @@ class Result(msgspec.Struct, kw_only=True):
         """The share of a core that the generator took."""
         return self.cpu_seconds / self.seconds
 
+    def followed_by(self, other: Result) -> Result:
+        """Both as one: requests of the other count on from ours."""
+        statuses = dict(self.statuses)
+        for status, count in other.statuses.items():
+            statuses[status] = statuses.get(status, 0) + count
+        return Result(
+            seconds=self.seconds + other.seconds,
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+            latencies=self.latencies + other.latencies,
+            answered=self.answered + other.answered,
+            statuses=statuses,
+            sample=self.sample + [(len(self.answered) + number, body) for number, body in other.sample],
+            unexpected=self.unexpected or other.unexpected,
+        )
+
     def check(self, *statuses: int) -> None:
         """Raises AssertionError unless every request was answered with one of these statuses."""
         wrong = {status: count for status, count in self.statuses.items() if status not in statuses}
@@ -57,9 +72,17 @@ class Result(msgspec.Struct, kw_only=True):
 
 
 async def run(
-    port: int, requests: Sequence[bytes], *, connections: int = CONNECTIONS, rate: float = 0, sample: int = 100
+    port: int,
+    requests: Sequence[bytes],
+    *,
+    connections: int = CONNECTIONS,
+    rate: float = 0,
+    sample: int = 100,
+    begin: Callable[[], object] | None = None,
 ) -> Result:
     """Send every request once: each connection the next one as soon as it has its answer, or ``rate`` per second.
+
+    ``begin`` is called once all are connected, right before the first request.
 
     Raises TimeoutError if the server stops answering, ConnectionError if it hangs up.
     """
@@ -71,6 +94,8 @@ async def run(
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
+    if begin is not None:
+        begin()
     cpu, load.started = time.process_time(), time.perf_counter()
     try:
         load.start(clients)

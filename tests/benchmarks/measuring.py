@@ -47,28 +47,74 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     p99: float
 
 
+class Meter:
+    """Sends a plan's requests, all at once or in turns with another meter's, and adds up what they cost."""
+
+    def __init__(self, endpoint: Endpoint, plan: Plan) -> None:
+        self._endpoint, self._plan = endpoint, plan
+        self._result: Result | None = None
+        self._before: Mapping[str, float] = {}
+        self._cpu: dict[str, float] = {}
+        self._seconds = 0.0
+
+    async def turn(self, number: int, turns: int) -> None:
+        """Send this turn's share of the requests, and see the work through that they cause."""
+        count = len(self._plan.requests)
+        share = self._plan.requests[count * number // turns : count * (number + 1) // turns]
+        if not share:
+            return  # there are fewer requests than turns
+        result = await load.run(self._endpoint.port, share, begin=self._begin)
+        began = time.perf_counter() - result.seconds
+        if self._plan.settled is not None:
+            await self._plan.settled()
+        for part, seconds in self._endpoint.cpu().items():
+            self._cpu[part] = self._cpu.get(part, 0.0) + seconds - self._before[part]
+        self._seconds += time.perf_counter() - began
+        self._result = self._result.followed_by(result) if self._result else result
+
+    def _begin(self) -> None:
+        if self._plan.begin is not None:
+            self._plan.begin()
+        self._before = self._endpoint.cpu()
+
+    async def sample(self) -> Sample:
+        """What all turns came to.
+
+        Raises AssertionError if an answer or the final state is not as the plan promises.
+        """
+        result = self._result
+        assert result is not None
+        result.check(self._plan.status)
+        await self._plan.verify(result)
+        return Sample(
+            rate=result.rate,
+            applied=result.count / self._seconds,
+            cpu={part: seconds / result.count * 1e6 for part, seconds in self._cpu.items()},
+            generator=result.busy,
+            p50=percentile(result.latencies, 50) * 1e3,
+            p99=percentile(result.latencies, 99) * 1e3,
+        )
+
+
 async def measure(endpoint: Endpoint, plan: Plan) -> Sample:
     """Send a plan's requests, and hold it to what it promises.
 
     Raises AssertionError if an answer or the final state is not as it must be.
     """
-    if plan.begin is not None:
-        plan.begin()
-    before, began = endpoint.cpu(), time.perf_counter()
-    result = await load.run(endpoint.port, plan.requests)
-    if plan.settled is not None:
-        await plan.settled()
-    after, ended = endpoint.cpu(), time.perf_counter()
-    result.check(plan.status)
-    await plan.verify(result)
-    return Sample(
-        rate=result.rate,
-        applied=result.count / (ended - began),
-        cpu={part: (after[part] - before[part]) / result.count * 1e6 for part in after},
-        generator=result.busy,
-        p50=percentile(result.latencies, 50) * 1e3,
-        p99=percentile(result.latencies, 99) * 1e3,
-    )
+    [sample] = await by_turns(1, (endpoint, plan))
+    return sample
+
+
+async def by_turns(turns: int, *parties: tuple[Endpoint, Plan]) -> list[Sample]:
+    """Measure several in turns as short as the machine's own ups and downs, so that these meet all alike.
+
+    Each turn begins when the one before has left nothing to do. Raises AssertionError as ``measure``.
+    """
+    meters = [Meter(endpoint, plan) for endpoint, plan in parties]
+    for number in range(turns):
+        for meter in meters:
+            await meter.turn(number, turns)
+    return [await meter.sample() for meter in meters]
 
 
 async def nothing(_: Result) -> None:

@@ -1,4 +1,4 @@
-"""The interleaved rounds: every case in every round, each right after a run of the floor that it is compared with."""
+"""The interleaved rounds: every case in every round, each in turns with the floor that it is compared with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from tests.benchmarks import cases
 from tests.benchmarks.cases import Case
 from tests.benchmarks.deployment import environment
-from tests.benchmarks.measuring import Sample, Spread, measure, spread
+from tests.benchmarks.measuring import Sample, Spread, by_turns, spread
 from tests.benchmarks.peers import django_push
 from tests.benchmarks.peers.plain_worker import PEER_QUEUE
 from tests.benchmarks.processes import Program, python
@@ -23,10 +23,12 @@ NEW, NEW_EVERYSEC, ENQUEUE, DJANGO = (
 )  # fmt: skip
 UNCHANGED, UNCHANGED_KNOWN = "unchanged registration", "unchanged registration, token seen before"
 LOOKUP = "lookup of 1 identity"
+TURNS = 4
+"""Of each case in a round: a quarter of a second or so, where shared machines change their pace within seconds."""
 
 
 class Rounds(msgspec.Struct, frozen=True, kw_only=True):
-    """Samples by case, one per round; ``floor`` holds those of the runs right before."""
+    """Samples by case, one per round; ``floor`` holds those of the runs that took turns with them."""
 
     cases: dict[str, list[Sample]]
     floor: dict[str, list[Sample]]
@@ -104,8 +106,9 @@ async def run(listed: list[Case], hello: Case, rounds: int, say: Callable[[str],
             try:
                 plan = await case.prepare(number)
                 floor = await hello.prepare(number)
-                found.floor[case.name].append(await measure(hello.endpoint, floor))
-                found.cases[case.name].append(await measure(case.endpoint, plan))
+                of_floor, of_case = await by_turns(TURNS, (hello.endpoint, floor), (case.endpoint, plan))
+                found.floor[case.name].append(of_floor)
+                found.cases[case.name].append(of_case)
             except AssertionError as error:
                 error.add_note(f"in round {number + 1} of {case.name!r}")
                 raise
