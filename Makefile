@@ -55,11 +55,12 @@ bench-full: $(BENCH_STAMP) ## measure everything: every size of store and number
 sizing: $(DEV_STAMP) ## put what the last `make bench` has measured into the runbook's tables of sizes
 	@$(BIN)/python -m tests.benchmarks.sizing .bindery/bench/bench.json --write docs/runbook.md
 
-image: ## build the image with docker, podman or buildah; IMAGE names it, BASE its base
+image: ## build the image with docker, podman or buildah; IMAGE names it, BASE its base, REQUIREMENTS=otel for traces
 	@engine="$$(command -v docker || command -v podman || command -v buildah)" || { \
 		echo "bindery: neither docker nor podman nor buildah is here" >&2; exit 1; }; \
 	case "$$engine" in */buildah) set -- bud ;; *) set -- build ;; esac; \
 	$$engine "$$@" --file deploy/Dockerfile --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) \
+		$(if $(REQUIREMENTS),--build-arg REQUIREMENTS=$(REQUIREMENTS)) \
 		--build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py) \
 		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) .
 

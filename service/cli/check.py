@@ -10,7 +10,7 @@ from service.cli.server_check import Finding, examine
 from service.cli.upstream_check import ask_upstreams
 
 
-@click.command("check")
+@click.command("check", short_help="Check the settings, the store, the queue and the upstreams.")
 def command() -> None:
     """Check the settings, the store, the queue and upstreams; exit status 1 if something is at fault."""
     settings = local_settings()

@@ -21,7 +21,7 @@ from service.usecases.service import Service
 _CHANNELS = {"notify": Channel.NOTIFY, "chat": Channel.CHAT}
 
 
-@click.command("cutover")
+@click.command("cutover", short_help="Keep a Service's bindings here instead of at its upstreams.")
 @click.argument("name", metavar="SERVICE")
 @click.option("--only", type=click.Choice(list(_CHANNELS)), help="Bindings of one kind alone.")
 @click.option("--undo", "back", is_flag=True, help="Go back to the upstreams, and bring them up to date.")

@@ -28,7 +28,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-@click.group("dead")
+@click.group("dead", short_help="List, retry or drop what a backend has refused for good.")
 def command() -> None:
     """List, retry or drop dead letters: work that a backend refused for good."""
 

@@ -17,7 +17,7 @@ from service.domain.record import Channel
 from service.usecases.comparing import settled
 
 
-@click.command("diff")
+@click.command("diff", short_help="Compare a Service with its upstreams, both ways.")
 @click.option("--service", "wanted", metavar="NAME", help="The Service: its SID or name; the first by default.")
 @click.option(
     "--settle", default=60.0, show_default=True, help="Seconds to wait first, at most, until nothing is owed."

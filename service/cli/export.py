@@ -20,7 +20,7 @@ from service.usecases.moving.exporting import export
 from service.usecases.service import Service
 
 
-@click.command("export")
+@click.command("export", short_help="Write all registrations of a Service to a file.")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--service", "wanted", metavar="NAME", help="The Service: its SID or name; the first by default.")
 def command(file: Path, wanted: str | None) -> None:
@@ -30,7 +30,9 @@ def command(file: Path, wanted: str | None) -> None:
     """
     try:
         lines, owed = asyncio.run(_run(file, wanted))
-    except (BinderyError, OSError) as error:
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
+    except BinderyError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{lines} registrations and Chat bindings of their own", err=True)
     if owed:

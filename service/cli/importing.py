@@ -41,7 +41,7 @@ _MEANINGS = {
 _LOST = ("full", "collision", "future")
 
 
-@click.command("import")
+@click.command("import", short_help="Take over an upstream's bindings, or what was exported.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 @click.option("--service", "wanted", metavar="NAME", help="The Service: its SID or name; the first by default.")
 @click.option("--only", type=click.Choice(["notify", "chat"]), help="Bindings of one upstream alone.")

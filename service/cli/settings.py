@@ -6,7 +6,7 @@ from service.settings.model import VARIABLES
 from service.settings.readme_table import markdown
 
 
-@click.command("settings")
+@click.command("settings", short_help="List the environment variables and their defaults.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="As the README's table.")
 def command(as_markdown: bool) -> None:
     """List the environment variables, their defaults and what they are."""

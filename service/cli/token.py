@@ -7,6 +7,7 @@ import click
 import jwt
 
 from service.cli.local import local_settings
+from service.domain.limits import IDENTITY_LENGTH
 from service.settings import ServiceConfig, Settings
 
 
@@ -18,6 +19,8 @@ from service.settings import ServiceConfig, Settings
 def command(identity: str, sid: str | None, ttl: int, wanted: str | None) -> None:
     """Print a token such as an app gets from its login (HS256)."""
     settings = local_settings()
+    if not 0 < len(identity) <= IDENTITY_LENGTH:
+        raise click.BadParameter(f"must have 1 to {IDENTITY_LENGTH} characters", param_hint="--identity")
     if ttl > settings.jwt_max_ttl:
         raise click.BadParameter(f"more than BINDERY_JWT_MAX_TTL ({settings.jwt_max_ttl})", param_hint="--ttl")
     service = _service(settings, wanted)

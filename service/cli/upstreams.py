@@ -28,7 +28,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     rate: float
 
 
-@click.command("upstreams")
+@click.command("upstreams", short_help="Show the accounts at upstreams: rate, recent calls, breaker.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(as_json: bool) -> None:
     """Show the accounts at upstreams: rate, recent calls, circuit breaker; exit status 1 if one is not closed."""

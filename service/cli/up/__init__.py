@@ -20,7 +20,7 @@ from service.sockets import bind
 from service.telemetry.shared import FOLDER, PROCESS
 
 
-@click.command("up")
+@click.command("up", short_help="Serve on this machine: API, workers, an embedded Valkey.")
 def command() -> None:
     """Serve: API, worker, and an embedded Valkey unless BINDERY_REDIS_URL names a store."""
     path = local.data_dir()

@@ -180,14 +180,6 @@ end
 
 -- Chat: one record for an identity, endpoint and type; without a registration until an app makes one. ----------------
 
-local function note(owner, id)
-  local noted = get('c', owner) or ''
-  for at = 1, #noted, 12 do
-    if noted:sub(at, at + 11) == id then return end
-  end
-  put('c', owner, noted .. id)
-end
-
 local function insert_chat(id, row, c, ended)
   local this = next_version()
   local new = { type = row.type, channels = ended and 0 or CHAT, notify = NONE, chat = ended and PENDING or APPLIED,
@@ -197,7 +189,7 @@ local function insert_chat(id, row, c, ended)
   new.traces = c and c.traces
   entitle(new, id, row, nil, 'k')
   put('k', id, new)
-  note(row.owner, id)
+  note_chat(row.owner, id)
   if ended then
     mark('h', row.owner)
     tell('removed', CHAT, id, new, 'logout')

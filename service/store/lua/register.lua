@@ -187,13 +187,7 @@ if wants_chat then
       past = c and c.channels ~= 0 and applied_section(c, c.chat) or '' }
     put('k', chat_key, c)
     undead('h', chat_key)
-    local mine = get('c', owner) or ''
-    local at, known = 1, false
-    while at <= #mine and not known do
-      known = mine:sub(at, at + 11) == chat_key
-      at = at + 12
-    end
-    if not known then put('c', owner, mine .. chat_key) end
+    note_chat(owner, chat_key)
     get('p', endpoint .. pointer:upper())
     put('p', endpoint .. pointer:upper(), chat_key)
     mark('h', owner)

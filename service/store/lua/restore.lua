@@ -53,13 +53,7 @@ local function chat_of(owner, link, key, endpoint, kind, applied, address, attri
   if before and before.chat == FAILED then undead('h', key) end
   if applied == '1' then shows(c, key, sid, 'k') else c.nonce = sid:sub(13, 16) end
   put('k', key, c)
-  local noted = get('c', owner) or ''
-  local at, known = 1, false
-  while at <= #noted and not known do
-    known = noted:sub(at, at + 11) == key
-    at = at + 12
-  end
-  if not known then put('c', owner, noted .. key) end
+  note_chat(owner, key)
   local pointer = endpoint .. KIND[c.type]:upper()
   get('p', pointer)
   put('p', pointer, key)

@@ -23,6 +23,19 @@ def environ(tmp_path: Path) -> dict[str, str]:
     return {**LEAST, "BINDERY_DATA_DIR": str(tmp_path)}
 
 
+def test_help_says_what_each_command_does_in_whole_words() -> None:
+    """Nothing is cut off at the width of a terminal."""
+    assert "..." not in run("--help", environ={}).output.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("identity", ["", "i" * 257])
+def test_a_token_of_an_impossible_identity_is_refused(identity: str, environ: dict[str, str]) -> None:
+    """It would be of no use, and the API's answer would not say why."""
+    refused = run("token", "--identity", identity, environ=environ)
+    assert refused.exit_code == 2
+    assert "--identity" in refused.output
+
+
 def test_help_lists_every_command() -> None:
     """What there is can be found without the documentation."""
     listed = run("--help", environ={}).output

@@ -126,6 +126,15 @@ local function rest(id, r)
   end
 end
 
+-- An identity's Chat bindings are noted, 12 bytes each, until their removal is settled.
+local function note_chat(owner, key)
+  local noted = get('c', owner) or ''
+  for at = 1, #noted, 12 do
+    if noted:sub(at, at + 11) == key then return end
+  end
+  put('c', owner, noted .. key)
+end
+
 -- Chat bindings that have ended go, from their identity's map too, and their registrations wait for them no more.
 local function end_chats(owner, ended)
   local out, noted = {}, get('c', owner) or ''
