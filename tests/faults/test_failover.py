@@ -1,4 +1,7 @@
-"""A primary that fails under load: with replicas that must confirm it, nothing that was answered is lost."""
+"""A primary that fails under load: with replicas that must confirm it, nothing that was answered is lost.
+
+The watched primary has two replicas, those of the Cluster one each.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,36 @@ pytestmark = pytest.mark.slow
 Topology = Callable[..., AbstractContextManager[Replicated]]
 
 
-@pytest.mark.parametrize(("topology", "failure"), [(watched, pause_primary), (clustered, kill_primary)])
-def test_nothing_answered_is_lost_when_the_primary_fails(tmp_path: Path, topology: Topology, failure: Failure) -> None:
-    """One replica confirms whatever is answered, and takes over."""
-    with topology(tmp_path, replicas=1) as deployment:
+@pytest.mark.parametrize(
+    ("topology", "failure", "replicas"),
+    [(watched, pause_primary, 2), (watched, kill_primary, 1), (clustered, kill_primary, 1)],
+)
+def test_nothing_answered_is_lost_when_the_primary_fails(
+    tmp_path: Path, topology: Topology, failure: Failure, replicas: int
+) -> None:
+    """Replicas confirm whatever is answered, one takes over: any of them for a dead primary, all for a stopped one."""
+    with topology(tmp_path, replicas=replicas) as deployment:
         prove(deployment, failure, times=1)
+
+
+@pytest.mark.parametrize(("replicas", "status"), [(1, 200), (2, 503)])
+def test_a_primary_that_was_replaced_answers_what_a_replica_of_its_own_confirms(
+    tmp_path: Path, replicas: int, status: int
+) -> None:
+    """One replica has taken over while another still follows the old primary: only the consent of all shows it."""
+
+    async def run(deployment: Replicated) -> None:
+        await deployment.ready()
+        async with aclosing(deployment.connection()) as connection:
+            assert await register(connection) == 202
+            await deployment.converged()
+            await deployment.in_step()
+            primary = deployment.primary()
+            next(server for server in deployment.servers if server is not primary).call("REPLICAOF", "NO", "ONE")
+            assert await log_out(connection) == status
+
+    with watched(tmp_path, replicas=replicas) as deployment:
+        asyncio.run(run(deployment))
 
 
 @pytest.mark.parametrize(("replicas", "status"), [pytest.param(0, 200, marks=pytest.mark.proof), (1, 503)])
@@ -77,11 +105,20 @@ async def shown(connection: Connection) -> list[str]:
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("failure", [kill_primary, pause_primary])
-@pytest.mark.parametrize("topology", [watched, clustered])
-def test_nothing_answered_is_lost_in_the_long_run(tmp_path: Path, topology: Topology, failure: Failure) -> None:
+@pytest.mark.parametrize(
+    ("topology", "failure", "replicas"),
+    [
+        (watched, kill_primary, 1),
+        (watched, pause_primary, 2),
+        (clustered, kill_primary, 1),
+        (clustered, pause_primary, 1),
+    ],
+)
+def test_nothing_answered_is_lost_in_the_long_run(
+    tmp_path: Path, topology: Topology, failure: Failure, replicas: int
+) -> None:
     """The same with twice the clients, time and again."""
-    with topology(tmp_path, replicas=1) as deployment:
+    with topology(tmp_path, replicas=replicas) as deployment:
         prove(deployment, failure, times=4, plan=Plan(clients=32, shared=16, pause=0.1))
 
 
