@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from service.domain.errors import BadPageToken
 from service.domain.record import Record
 from service.store.reading import Reading
 
@@ -32,11 +33,17 @@ _RECORDS_PER_SCAN = 1000
 class Position(msgspec.Struct, frozen=True):
     """Where a page starts: next to a fingerprint (empty: at the edge of the list), going on or back.
 
-    In a list that is an upstream's own there is what leads on there in place of a fingerprint.
+    In a list that is an upstream's own it is ``there``, the query that leads on, and nothing else.
     """
 
     fingerprint: bytes = b""
     backwards: bool = False
+    there: str = ""
+
+    def check_is_here(self) -> None:
+        """Raises BadPageToken if it is one at an upstream: a list that was begun there is another list."""
+        if self.there:
+            raise BadPageToken
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -50,7 +57,12 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 async def scan_page(
     reading: Reading, match: Callable[[Record], T | None], start: Position, size: int, *, chat: bool = False
 ) -> Page[T]:
-    """A page of a Service-wide list. A page may be short, or empty, with more to come."""
+    """A page of a Service-wide list. A page may be short, or empty, with more to come.
+
+    Raises:
+        BadPageToken: it starts at an upstream.
+    """
+    start.check_is_here()
     found: list[tuple[bytes, T]] = []
     position, ended = start.fingerprint, False
     for attempt in range(_SCANS_PER_PAGE):
@@ -71,7 +83,8 @@ async def scan_page(
 
 
 def slice_page(records: Iterable[R], match: Callable[[R], T | None], start: Position, size: int) -> Page[T]:
-    """A page of a list that is at hand as a whole."""
+    """A page of a list that is at hand as a whole. Raises as ``scan_page``."""
+    start.check_is_here()
     found: list[tuple[bytes, T]] = []
     for record in sorted(records, key=lambda r: r.fingerprint, reverse=start.backwards):
         key = record.fingerprint

@@ -45,9 +45,7 @@ def test_a_primary_that_was_replaced_answers_what_a_replica_of_its_own_confirms(
     async def run(deployment: Replicated) -> None:
         await deployment.ready()
         async with aclosing(deployment.connection()) as connection:
-            assert await register(connection) == 202
-            await deployment.converged()
-            await deployment.in_step()
+            await register(deployment, connection)
             primary = deployment.primary()
             next(server for server in deployment.servers if server is not primary).call("REPLICAOF", "NO", "ONE")
             assert await log_out(connection) == status
@@ -63,9 +61,7 @@ def test_what_a_failover_may_undo(tmp_path: Path, replicas: int, status: int) ->
     async def run(deployment: Replicated) -> None:
         await deployment.ready()
         async with aclosing(deployment.connection()) as connection:
-            assert await register(connection) == 202
-            await deployment.converged()
-            await deployment.in_step()
+            await register(deployment, connection)
             primary = deployment.primary()
             others = [server for server in deployment.servers if server is not primary]
             for server in others:
@@ -85,10 +81,12 @@ def test_what_a_failover_may_undo(tmp_path: Path, replicas: int, status: int) ->
         asyncio.run(run(deployment))
 
 
-async def register(connection: Connection) -> int:
-    """The status of a registration."""
+async def register(deployment: Replicated, connection: Connection) -> None:
+    """Register a device, until all is applied and every replica knows it."""
     wanted = {"identity": "alice", "binding_type": "apn", "address": "a" * 64, "device_id": "d-1"}
-    return (await connection.request("POST", "/v1/registrations", JSON, msgspec.json.encode(wanted))).status
+    assert (await connection.request("POST", "/v1/registrations", JSON, msgspec.json.encode(wanted))).status == 202
+    await deployment.converged()
+    await deployment.in_step()
 
 
 async def log_out(connection: Connection) -> int:

@@ -1,8 +1,8 @@
 """Page tokens: where a page of one certain list starts, signed, so that nobody but us can say it.
 
-A token is the direction (1 byte) and the fingerprint next to which the page starts, or an upstream's way on, then 16
-bytes of HMAC-SHA-256 over them and over what names the list: its kind, Service, user and filters. So a token is good
-for its own list only.
+A token is the direction (1 byte: on, back, or on at an upstream) and the fingerprint next to which the page starts, or
+the upstream's query, then 16 bytes of HMAC-SHA-256 over them and over what names the list: its kind, Service, user and
+filters. So a token is good for its own list only.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from service.usecases.paging import Position
 
 _MAC = 16
 _LONGEST = 2048
+_THERE = 2
 
 
 class ListName(msgspec.Struct, frozen=True, array_like=True):
@@ -47,7 +48,8 @@ class PageTokens:
 
     def make(self, name: ListName, position: Position) -> str:
         """The token of a page of this list."""
-        payload = bytes([position.backwards]) + position.fingerprint
+        start = position.there.encode() or position.fingerprint
+        payload = bytes([_THERE if position.there else position.backwards]) + start
         return _encoded(payload + self._mac(name, payload))
 
     def read(self, name: ListName, token: str) -> Position:
@@ -68,6 +70,8 @@ class PageTokens:
         payload, mac = raw[:-_MAC], raw[-_MAC:]
         if not payload or not hmac.compare_digest(mac, self._mac(name, payload)):
             raise BadPageToken
+        if payload[0] == _THERE:
+            return Position(there=payload[1:].decode())
         return Position(payload[1:], backwards=bool(payload[0]))
 
     def _mac(self, name: ListName, payload: bytes) -> bytes:

@@ -24,8 +24,6 @@ from service.usecases.upstream.channels import ChatUpstream
 from service.usecases.upstream.chat_reconciling import Noted, judge_listed, listed_of, noted_of
 
 _TYPES = {kind.value for kind in PUSH_TYPES}
-_CURSOR = b"?"
-"""What a position at the upstream begins with: the query that leads there follows."""
 
 
 class Shown(NamedTuple):
@@ -60,12 +58,12 @@ async def page(
     Raises:
         BadPageToken: it was made when the bindings were kept here.
     """
-    if start.fingerprint and not start.fingerprint.startswith(_CURSOR):
+    if start.fingerprint:
         raise BadPageToken
     kept_there = [kind for kind in types if kind in _TYPES]
     if types and not kept_there:
         return Page([], None, None)
-    at = start.fingerprint[len(_CURSOR) :].decode() or upstream.bindings.first(size, kept_there)
+    at = start.there or upstream.bindings.first(size, kept_there)
     attempt = Attempt(time.monotonic() + WAIT_SECONDS)
     async with _answered():
         found = await upstream.bindings.page(at, attempt)
@@ -76,7 +74,7 @@ async def page(
         listed, _ = await upstream.bindings.of_each(strangers, attempt)
         still = {binding.sid for binding in listed}
     bindings = [one.binding for one in shown if one.binding.identity not in strangers or one.binding.sid in still]
-    return Page(bindings, None, Position(_CURSOR + found.next.encode()) if found.next else None)
+    return Page(bindings, None, Position(there=found.next) if found.next else None)
 
 
 async def identity_of(service: Service, owner: bytes) -> str | None:

@@ -67,8 +67,9 @@ async def test_a_list_of_everything_is_the_upstreams_without_what_was_lost(chat:
     assert pages == 4
     none = await chat_bindings.page(chat.service, Filter(binding_types=("apn",)), Position(), 50)
     assert (none.items, none.next) == ([], None)
-    with pytest.raises(BadPageToken):
-        await chat_bindings.page(chat.service, Filter(), Position(b"f" * 12), 50)
+    for made_here in b"f" * 12, b"?" + b"\xff" * 11:
+        with pytest.raises(BadPageToken):
+            await chat_bindings.page(chat.service, Filter(), Position(made_here), 50)
 
 
 async def test_a_logout_of_the_identity_reaches_what_was_never_registered(chat: Pair, there: There) -> None:

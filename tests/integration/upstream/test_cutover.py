@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from service.bootstrap import runtime
 from service.cli import main
+from service.domain.errors import BadPageToken
 from service.domain.jobs import Lane, Ledger
 from service.domain.record import Channel, State
 from service.settings import load
@@ -280,6 +281,20 @@ async def test_who_only_reads_chat_bindings_hears_of_it_as_well(
             found = await chat_bindings.page(readers[1].service, wanted, Position(), 50)
             assert [binding.endpoint for binding in found.items] == ["e-tablet"]
         assert knows(readers[0])
+
+
+async def test_the_way_on_at_an_upstream_ends_with_it(chat: Pair, environ_there: dict[str, str]) -> None:
+    """A list of everything that was begun there begins anew here: nothing is skipped, and nothing shown for it."""
+    await bind_chat_of(settings_of(environ_there), "alice", ["e-phone", "e-tablet"])
+    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
+    await chat.converge()
+    begun = await chat_bindings.page(chat.service, Filter(), Position(), 1)
+    assert begun.next
+    await cut_over(chat.service, BOTH, agreed=True)
+    for wanted in Filter(), Filter(identities=("alice",)):
+        with pytest.raises(BadPageToken):
+            await chat_bindings.page(chat.service, wanted, begun.next, 1)
 
 
 def test_without_an_upstream_nothing_is_asked_about_it() -> None:

@@ -83,5 +83,5 @@ def test_what_is_no_token_is_refused(token: str) -> None:
 
 def test_an_upstreams_way_on_fits() -> None:
     """It is a query string, with that upstream's own token in it."""
-    on = Position(b"?BindingType=apn&BindingType=fcm&PageSize=50&Page=12&PageToken=" + b"x" * 300)
+    on = Position(there="?BindingType=apn&BindingType=fcm&PageSize=50&Page=12&PageToken=" + "x" * 300)
     assert TOKENS.read(LIST, TOKENS.make(LIST, on)) == on
