@@ -56,12 +56,12 @@ class Reading:
         """For each owner when, in seconds, it was last logged out of Chat as a whole; 0 if that is not remembered.
 
         Before these: when the Service was cut over, while that is being undone; else 0. To be read after the upstream's
-        list that is judged by it.
+        list that is judged by it, be it empty.
 
         Raises:
             BackendSwitched: bindings are kept elsewhere than this process believed, until now.
         """
-        undone, *found = await self._chat_there("chat_logouts", *owners) if owners else [0]
+        undone, *found = await self._chat_there("chat_logouts", *owners)
         return undone, found
 
     async def scan(

@@ -8,7 +8,7 @@
 
 local keys, answer = {}, { tonumber(redis.call('HGET', A, 'undo2') or 0) }
 for n, owner in ipairs(ARGV) do keys[n] = fence_key('i', owner, '') end
-for n, fence in ipairs(redis.call('MGET', unpack(keys))) do
+for n, fence in ipairs(#keys > 0 and redis.call('MGET', unpack(keys)) or {}) do
   local _, chat = 0, 0
   if fence then _, chat = struct.unpack(FENCE, fence) end
   answer[n + 1] = chat

@@ -89,7 +89,10 @@ async def fetch(service: Service, upstream: ChatUpstream, sid: str, owner: bytes
     """The binding of a SID (of this owner, if one is given), or None. Raises as ``of``."""
     async with _answered():
         binding = await upstream.bindings.fetch(sid, Attempt(time.monotonic() + WAIT_SECONDS))
-    if binding is None or (owner is not None and service.fingerprints.owner(binding.identity) != owner):
+    if binding is None:
+        await _shown(service, upstream, [], ())  # it may be kept here by now
+        return None
+    if owner is not None and service.fingerprints.owner(binding.identity) != owner:
         return None
     shown = await of(service, upstream, [binding.identity])
     return next((one.binding for one in shown if one.binding.sid == sid), None)

@@ -8,7 +8,7 @@ from typing import Any, cast
 from service.domain.addresses import BindingType
 from service.domain.events import Event, decode_event
 from service.domain.jobs import LANES, Lane, Ledger
-from service.domain.record import Attributes, Channel, Extras, Record
+from service.domain.record import HEADER, Attributes, Channel, Extras, Record
 from service.domain.sids import BindingSid
 from service.redis import Redis
 from service.store.ledger import ChatWork, Ledgers, Settlement, Verdict
@@ -21,6 +21,10 @@ NOTIFY, CHAT, BOTH = Channel.NOTIFY, Channel.CHAT, Channel.NOTIFY | Channel.CHAT
 
 TOKEN_SECONDS = 3600
 """The age that an app's token may have at most."""
+
+
+SEEN = 15
+"""The field of a record's header that says when its app was last here."""
 
 
 class Desk:
@@ -121,6 +125,16 @@ class Desk:
     async def record(self, address: str) -> Record | None:
         return await self.reading.registration(self.fingerprint(address))
 
+    async def age(self, address: str, seconds: int) -> None:
+        """As if its app had been here last so much earlier."""
+        fingerprint = self.fingerprint(address)
+        bucket = self.section.anchor + b":r" + fingerprint[:2]
+        raw = cast(bytes, await self.redis.command("HGET", bucket, fingerprint, key=self.section.anchor))
+        fields = list(HEADER.unpack_from(raw))
+        fields[SEEN] -= seconds
+        aged = HEADER.pack(*fields) + raw[HEADER.size :]
+        await self.redis.command("HSET", bucket, fingerprint, aged, key=self.section.anchor)
+
     async def addresses(self) -> dict[str, str]:
         """Every desired address of the Service and its owner, by the Service-wide list."""
         records, more = await self.reading.scan(
@@ -135,12 +149,18 @@ class Desk:
     def chat_lane(self, identity: str) -> Lane:
         return Lane(self.sid, Ledger.CHAT, self.owner(identity)[2] % LANES)
 
+    async def settle(self, address: str) -> None:
+        """What the workers do for the Notify lane of an address."""
+        await self._drain_notify(self.lane(address))
+
+    async def _drain_notify(self, lane: Lane) -> None:
+        while lease := await self.ledgers.take(lane, 100, 30_000):
+            await self.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records])
+
     async def drain(self) -> None:
         """What the workers do, until nothing is due."""
         for number in range(LANES):
-            lane = Lane(self.sid, Ledger.NOTIFY, number)
-            while lease := await self.ledgers.take(lane, 100, 30_000):
-                await self.ledgers.settle(lane, lease.token, [verdict(r) for r in lease.records])
+            await self._drain_notify(Lane(self.sid, Ledger.NOTIFY, number))
             lane = Lane(self.sid, Ledger.CHAT, number)
             while taken := await self.ledgers.take_chat(lane, 100, 30_000):
                 for work in taken[1]:

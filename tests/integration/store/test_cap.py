@@ -61,6 +61,10 @@ async def test_replace_oldest_evicts_the_least_recently_seen(desks: Callable[...
     assert "one-more" in held
     assert "alice-0" not in held
     assert [e.reason for e in await desk.events() if e.reason] == [Reason.EVICTED]
+    await desk.age("alice-7", 7200)
+    await desk.login("alice", "another")
+    assert {"alice-1", "another"} < await desk.desired("alice")
+    assert "alice-7" not in await desk.desired("alice")
 
 
 async def test_the_cap_is_never_a_state_that_blocks_logins(desk: Desk) -> None:

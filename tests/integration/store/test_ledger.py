@@ -11,29 +11,6 @@ from service.store.registrations import Outcome
 from tests.integration.store.desk import BOTH, Desk, verdict
 
 
-async def test_the_same_again_writes_nothing(desk: Desk) -> None:
-    """An unchanged registration is answered so, without a new version, a job or an event."""
-    first = await desk.login("alice", "token", "phone")
-    again = await desk.login("alice", "token", "phone")
-    assert again.outcome is Outcome.PENDING
-    assert again.wake == b""
-    await desk.drain()
-    events = len(await desk.events())
-    third = await desk.login("alice", "token", "phone")
-    assert third.outcome is Outcome.UNCHANGED
-    assert third.record.version == first.record.version
-    assert len(await desk.events()) == events
-
-
-async def test_an_unchanged_registration_still_moves_to_its_new_session(desk: Desk) -> None:
-    """A new session that registers the same becomes the one whose logout ends it."""
-    await desk.login("alice", "token", "phone", session="s1", settle=True)
-    again = await desk.login("alice", "token", "phone", session="s2")
-    assert again.outcome is Outcome.UNCHANGED
-    assert await desk.logout("alice", session="s1") == 0
-    assert await desk.logout("alice", session="s2") == 1
-
-
 async def test_one_wake_up_for_many_registrations(desk: Desk) -> None:
     """While a lane's job is on its way, further registrations in the lane ask for none."""
     wakes = [(await desk.login("alice", "token", tags=(str(n),))).wake for n in range(10)]

@@ -39,6 +39,7 @@ async def test_the_routes_read_through_and_show_nobody_what_he_has_lost(chat: Pa
     assert await there.endpoints() == {("alice", "e-phone"), ("alice", "e-pc")}
     assert await shown() == {"e-pc"}
     assert await chat_bindings.fetch(chat.service, sids[0]) is None
+    assert await chat_bindings.fetch(chat.service, "BS" + "0" * 32) is None
     assert await chat_bindings.delete(chat.service, sids[1])
     assert await there.endpoints() == {("alice", "e-phone")}
     await chat.proxy.down()

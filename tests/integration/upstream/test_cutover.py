@@ -283,6 +283,24 @@ async def test_who_only_reads_chat_bindings_hears_of_it_as_well(
         assert knows(readers[0])
 
 
+async def test_who_only_reads_chat_bindings_finds_what_has_come_since(
+    chat: Pair, valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the upstream holds nothing of the kind means nothing any more."""
+    monkeypatch.setattr("service.bootstrap._FOLLOW_SECONDS", 3600)
+    environ = {**environment(valkey.url, proxy.url), "BINDERY_CHAT_UPSTREAM_URL": proxy.url}
+    async with runtime(load(environ)) as one, runtime(load(environ)) as another:
+        readers = [Pair(running, proxy, upstream_url) for running in (one, another)]
+        for reader in readers:
+            await reader.service.section.open()
+        await cut_over(chat.service, BOTH, agreed=True)
+        await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+        await chat.converge()
+        [phone] = (await chat_bindings.page(chat.service, Filter(), Position(), 50)).items
+        assert await chat_bindings.fetch(readers[0].service, phone.sid) == phone
+        assert (await chat_bindings.page(readers[1].service, Filter(), Position(), 50)).items == [phone]
+
+
 async def test_the_way_on_at_an_upstream_ends_with_it(chat: Pair, environ_there: dict[str, str]) -> None:
     """A list of everything that was begun there begins anew here: nothing is skipped, and nothing shown for it."""
     await bind_chat_of(settings_of(environ_there), "alice", ["e-phone", "e-tablet"])

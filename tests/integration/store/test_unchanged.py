@@ -1,0 +1,73 @@
+"""The same registration again, as at every start of an app: what is new of it, and nothing else, is written."""
+
+import pytest
+
+from service.domain.record import State
+from service.store.ledger import Settlement, Verdict
+from service.store.registrations import Outcome
+from tests.integration.store.desk import BOTH, Desk
+
+
+async def test_the_same_again_writes_nothing(desk: Desk) -> None:
+    """An unchanged registration is answered so, without a new version, a job or an event."""
+    first = await desk.login("alice", "token", "phone")
+    again = await desk.login("alice", "token", "phone")
+    assert again.outcome is Outcome.PENDING
+    assert again.wake == b""
+    await desk.drain()
+    events = len(await desk.events())
+    third = await desk.login("alice", "token", "phone")
+    assert third.outcome is Outcome.UNCHANGED
+    assert third.record.version == first.record.version
+    assert len(await desk.events()) == events
+
+
+async def test_an_unchanged_registration_still_moves_to_its_new_session(desk: Desk) -> None:
+    """A new session that registers the same becomes the one whose logout ends it."""
+    await desk.login("alice", "token", "phone", session="s1", settle=True)
+    again = await desk.login("alice", "token", "phone", session="s2")
+    assert again.outcome is Outcome.UNCHANGED
+    assert await desk.logout("alice", session="s1") == 0
+    assert await desk.logout("alice", session="s2") == 1
+
+
+@pytest.mark.parametrize(("ago", "late"), [(3_590, False), (3_600, True)])
+async def test_it_is_seen_again_once_an_hour(desk: Desk, ago: int, *, late: bool) -> None:
+    """When the app was last here is known to the hour; to write it each time would cost more than it tells."""
+    first = (await desk.login("alice", "token", "phone", settle=True)).record
+    await desk.age("token", ago)
+    again = await desk.login("alice", "token", "phone")
+    assert again.outcome is Outcome.UNCHANGED
+    assert again.record.version == first.version
+    kept = await desk.record("token")
+    assert kept is not None
+    assert kept.seen == again.record.seen
+    assert (kept.seen >= first.seen) == late
+
+
+async def test_what_its_chat_binding_waits_for_is_pending(desk: Desk) -> None:
+    """Notify is applied, Chat not yet: so it is answered, until both are."""
+    await desk.login("alice", "token", "phone", channels=BOTH)
+    await desk.settle("token")
+    again = await desk.login("alice", "token", "phone", channels=BOTH)
+    assert (again.outcome, again.record.notify, again.record.chat) == (Outcome.PENDING, State.APPLIED, State.PENDING)
+    await desk.drain()
+    assert (await desk.login("alice", "token", "phone", channels=BOTH)).outcome is Outcome.UNCHANGED
+
+
+async def test_a_chat_binding_that_was_refused_for_good_is_tried_again(desk: Desk) -> None:
+    """As with Notify: who registers again wants it again."""
+    await desk.login("alice", "token", "phone", channels=BOTH)
+    await desk.settle("token")
+    lane = desk.chat_lane("alice")
+    taken = await desk.ledgers.take_chat(lane, 10, 30_000)
+    assert taken is not None
+    token, [work] = taken
+    dead = [Settlement(r.fingerprint, r.version, Verdict.DEAD, reason="refused") for r in work.records]
+    await desk.ledgers.settle_chat(lane, token, work.owner, dead, external=False)
+    assert len(await desk.ledgers.dead_letters()) == 1
+    again = await desk.login("alice", "token", "phone", channels=BOTH)
+    assert (again.outcome, again.record.chat) == (Outcome.PENDING, State.PENDING)
+    assert await desk.ledgers.dead_letters() == []
+    await desk.drain()
+    assert await desk.chats("alice") == {"alice:phone"}
