@@ -114,7 +114,7 @@ class FaultProxy:
         self._talks: set[asyncio.Task[None]] = set()
         self._met = asyncio.Condition()
         self._meetings: Counter[Kind] = Counter()
-        self._refused = ""
+        self._refusal: tuple[str, Fault] | None = None
         self.seen: list[Seen] = []
         self.connections = 0
         """Connections that clients have made."""
@@ -132,13 +132,13 @@ class FaultProxy:
         """From now on this share of the requests that no script speaks of meets one of these."""
         self._chance = random.Random(seed), share, faults  # noqa: S311  # repeatable, not secret
 
-    def refuse(self, text: str) -> None:
-        """From now on whatever says this in its path or body is refused with 400, whoever else it is about."""
-        self._refused = text
+    def refuse(self, text: str, status: int = 400) -> None:
+        """From now on whatever says this in its path or body is refused, whoever else it is about."""
+        self._refusal = text, Fault(Kind.REFUSAL, status=status, code=20001)
 
     def calm(self) -> None:
         """No more faults."""
-        self._refused = ""
+        self._refusal = None
         self._scripts.clear()
         self._chance = None
 
@@ -221,8 +221,8 @@ class FaultProxy:
         method, path = method_and_path(head)
         fault = self._fault(method)
         body = b"" if fault and fault.kind is Kind.RESET_REQUEST else await reader.readexactly(body_length(head))
-        if self._refused and (self._refused in path or self._refused.encode() in body):
-            fault = Fault(Kind.REFUSAL, status=400, code=20001)
+        if self._refusal and (self._refusal[0] in path or self._refusal[0].encode() in body):
+            fault = self._refusal[1]
         self.seen.append(Seen(asyncio.get_running_loop().time(), method, path, body, fault))
         if fault and fault.kind not in REACHING - {Kind.LATE}:
             await self._meet(fault.kind)

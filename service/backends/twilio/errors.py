@@ -20,7 +20,9 @@ LONGEST_RETRY_AFTER = 300.0
 
 NOT_FOUND: Final = 404
 
-_BAD_REQUEST = 400
+_BAD_REQUESTS = frozenset({400, 413, 414, 422, 431})
+"""What was sent is invalid, or too long (RFC 9110, 15.5; RFC 6585, 5)."""
+
 _ACCOUNT_SECONDS = 30.0
 _MESSAGE_LENGTH = 200
 _LONG_WORD = re.compile(r"[\w:+-]{10,}")
@@ -84,7 +86,7 @@ class Refused(UpstreamError):
     @property
     def bad_request(self) -> bool:
         """Whether it is what was sent that it does not take: another request may be taken."""
-        return self.status == _BAD_REQUEST
+        return self.status in _BAD_REQUESTS
 
 
 class _Body(msgspec.Struct):

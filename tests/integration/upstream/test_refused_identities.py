@@ -84,20 +84,21 @@ async def test_a_removal_in_doubt_deletes_what_is_known_and_says_that_it_cannot_
     assert await pair.maybe("token") is None
 
 
-async def test_others_of_a_chat_lane_are_worked_without_it(chat: Pair, there: There) -> None:
-    """Its Chat binding is a dead letter."""
+@pytest.mark.parametrize("status", [400, 414, 422])
+async def test_others_of_a_chat_lane_are_worked_without_it(chat: Pair, there: There, status: int) -> None:
+    """Its Chat binding is a dead letter, whether it is too long for the upstream or of a form that it does not take."""
     lane = chat.service.fingerprints.owner("alice")[2] % LANES
     names = (f"{BAD}-{n}" for n in count())
     bad = next(name for name in names if chat.service.fingerprints.owner(name)[2] % LANES == lane)
     await there.connect("alice", "e-alice")
     await chat.bind("alice", "t-alice", "phone", channels=BOTH, endpoint="e-alice")
     await chat.bind(bad, "t-bad", "tablet", channels=BOTH, endpoint="e-bad")
-    chat.proxy.refuse(BAD)
+    chat.proxy.refuse(BAD, status)
     await chat.converge()
     assert (await chat.record("t-alice")).chat == State.APPLIED
     assert (await chat.record("t-bad")).chat == State.FAILED
     [reason] = await reasons(chat)
-    assert reason.startswith("400/20001")
+    assert reason.startswith(f"{status}/20001")
 
 
 async def test_others_that_are_owed_a_list_are_listed_without_it(chat: Pair, there: There) -> None:
