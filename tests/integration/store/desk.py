@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any, cast
 
 from service.domain.addresses import BindingType
@@ -125,15 +126,22 @@ class Desk:
     async def record(self, address: str) -> Record | None:
         return await self.reading.registration(self.fingerprint(address))
 
-    async def age(self, address: str, seconds: int) -> None:
-        """As if its app had been here last so much earlier."""
+    async def rewrite(self, address: str, change: Callable[[bytes], bytes]) -> None:
+        """Change the record of an address past all scripts."""
         fingerprint = self.fingerprint(address)
         bucket = self.section.anchor + b":r" + fingerprint[:2]
         raw = cast(bytes, await self.redis.command("HGET", bucket, fingerprint, key=self.section.anchor))
-        fields = list(HEADER.unpack_from(raw))
-        fields[SEEN] -= seconds
-        aged = HEADER.pack(*fields) + raw[HEADER.size :]
-        await self.redis.command("HSET", bucket, fingerprint, aged, key=self.section.anchor)
+        await self.redis.command("HSET", bucket, fingerprint, change(raw), key=self.section.anchor)
+
+    async def age(self, address: str, seconds: int) -> None:
+        """As if its app had been here last so much earlier."""
+
+        def aged(raw: bytes) -> bytes:
+            fields = list(HEADER.unpack_from(raw))
+            fields[SEEN] -= seconds
+            return HEADER.pack(*fields) + raw[HEADER.size :]
+
+        await self.rewrite(address, aged)
 
     async def addresses(self) -> dict[str, str]:
         """Every desired address of the Service and its owner, by the Service-wide list."""

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.domain.addresses import BindingType
-from service.domain.errors import CapReached
+from service.domain.errors import BinderyError, CapReached
 from service.domain.events import EventType, Reason
 from service.domain.sids import user_sid
 from service.store.registrations import Outcome
@@ -148,3 +148,14 @@ async def test_a_refused_request_takes_nothing(desk: Desk) -> None:
     with pytest.raises(CapReached):
         await desk.login("bob", "token", "phone")
     assert await desk.desired("alice") == {"token"}
+
+
+async def test_two_addresses_of_one_fingerprint_are_never_taken_for_one(desk: Desk) -> None:
+    """It will not happen; if it does, the later one is refused, and the earlier keeps its owner."""
+    await desk.login("alice", "token", settle=True)
+    await desk.rewrite("token", lambda raw: raw.replace(b"token", b"other"))
+    for identity in ("alice", "bob"):
+        with pytest.raises(BinderyError, match="fingerprint"):
+            await desk.login(identity, "token")
+    assert await desk.applied("alice") == {"other"}
+    assert await desk.applied("bob") == set()

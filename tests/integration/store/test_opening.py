@@ -62,11 +62,7 @@ async def test_a_store_emptied_under_us_is_made_again_and_versions_do_not_restar
 async def test_a_record_of_another_layout_is_never_overwritten(desk: Desk) -> None:
     """A record whose layout is not known fails the request instead of being misread."""
     await desk.login("alice", "token")
-    fingerprint = desk.fingerprint("token")
-    bucket = desk.section.anchor + b":r" + fingerprint[:2]
-    raw = await desk.redis.command("HGET", bucket, fingerprint, key=desk.section.anchor)
-    assert isinstance(raw, bytes)
-    await desk.redis.command("HSET", bucket, fingerprint, b"\x09" + raw[1:], key=desk.section.anchor)
+    await desk.rewrite("token", lambda raw: b"\x09" + raw[1:])
     with pytest.raises(BinderyError):
         await desk.login("bob", "token")
 
