@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.domain.events import EventType
 from service.domain.record import State
 from service.store.ledger import Settlement, Verdict
 from service.store.registrations import Outcome
@@ -68,6 +69,21 @@ async def test_a_chat_binding_that_was_refused_for_good_is_tried_again(desk: Des
     assert len(await desk.ledgers.dead_letters()) == 1
     again = await desk.login("alice", "token", "phone", channels=BOTH)
     assert (again.outcome, again.record.chat) == (Outcome.PENDING, State.PENDING)
+    [found] = await desk.reading.chat_bindings_of([desk.owner("alice")])
+    assert [(record.chat, record.attempts) for record in found or ()] == [(State.PENDING, 0)]
     assert await desk.ledgers.dead_letters() == []
+    last = (await desk.events())[-1]
+    assert (last.type, last.channels) == (EventType.REARMED, ("chat",))
     await desk.drain()
     assert await desk.chats("alice") == {"alice:phone"}
+
+
+async def test_what_is_owed_is_settled_by_who_needs_no_worker(desk: Desk) -> None:
+    """A compatible create of what an app has just registered: applied, said so once, and no worker says it again."""
+    await desk.login("alice", "token", "phone")
+    again = await desk.login("alice", "token", "phone", settle=True)
+    assert (again.outcome, again.record.notify) == (Outcome.UNCHANGED, State.APPLIED)
+    assert await desk.applied("alice") == {"token"}
+    await desk.drain()
+    assert [event.type for event in await desk.events()] == [EventType.REGISTERED, EventType.APPLIED]
+    assert (await desk.ledgers.sweep()).depth == 0
