@@ -105,7 +105,8 @@ if pointer and device ~= NO_DEVICE then
   if other and other.channels ~= 0 and other.device == device and KIND[other.type] == pointer then displace(id, other) end
 end
 
--- The endpoint's earlier Chat binding, whoever it belonged to; a doubled type of one device is one of these.
+-- The endpoint's earlier Chat binding under another address, whoever it belonged to. One under this very address goes
+-- with its registration, below; a doubled type of one device is one of these.
 if wants_chat and not (own and has(own.channels, CHAT) and own.link == chat_key) then
   local before = get('p', endpoint .. pointer:upper())
   if not before or before == chat_key then before = get('k', chat_key) and chat_key or nil end
@@ -118,8 +119,6 @@ if wants_chat and not (own and has(own.channels, CHAT) and own.link == chat_key)
     elseif before ~= chat_key then
       drop_chat(before, at_once, why)
     end
-  elseif c and c.channels ~= 0 and before ~= chat_key then
-    drop_chat(before, at_once, 'rotated')
   end
 end
 

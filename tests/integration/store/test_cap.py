@@ -7,6 +7,7 @@ import pytest
 
 from service.domain.errors import BinderyError, CapReached
 from service.domain.events import Reason
+from service.domain.limits import PER_IDENTITY
 from tests.integration.store.desk import BOTH, CHAT, Desk
 
 
@@ -41,6 +42,15 @@ async def test_chat_only_registrations_do_not_count(desk: Desk) -> None:
     assert len(await desk.desired("alice")) == 21
     with pytest.raises(CapReached):
         await desk.login("alice", "chat", "phone", channels=BOTH)
+
+
+async def test_no_identity_has_registrations_without_end(desk: Desk) -> None:
+    """Those beside the cap have a bound of their own: what one lookup shows stays bounded."""
+    await asyncio.gather(*(desk.login("alice", f"a-{n}", channels=CHAT) for n in range(PER_IDENTITY)))
+    with pytest.raises(CapReached):
+        await desk.login("alice", "one-more", channels=CHAT)
+    await desk.login("alice", "a-0", channels=CHAT, tags=("vip",))
+    assert len(await desk.desired("alice")) == PER_IDENTITY
 
 
 async def test_a_hundred_at_once(desk: Desk) -> None:

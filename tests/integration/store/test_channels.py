@@ -4,6 +4,7 @@ import pytest
 
 from service.domain.addresses import BindingType
 from service.domain.errors import TooManyRequests
+from service.domain.events import EventType, Reason
 from tests.integration.store.desk import BOTH, CHAT, NOTIFY, Desk
 
 
@@ -167,3 +168,28 @@ async def test_endpoints_without_end_are_refused_before_they_hold_up_the_store(d
         await desk.drain()
     assert await desk.chats("alice") == {"e-399"}
     await desk.login("alice", "token", "phone", channels=BOTH, endpoint="one-more")
+
+
+async def test_an_endpoint_that_goes_over_with_its_address_is_said_to_be_taken(desk: Desk) -> None:
+    """Somebody else logs in on the same device: nothing was rotated."""
+    await desk.login("alice", "token", channels=BOTH, endpoint="e")
+    await desk.login("bob", "token", channels=BOTH, endpoint="e")
+    assert [event.reason for event in await desk.events() if event.type is EventType.REMOVED] == [Reason.TAKEN]
+    await desk.drain()
+    assert (await desk.chats("alice"), await desk.chats("bob")) == (set(), {"e"})
+
+
+async def test_devices_and_endpoints_that_are_gone_leave_nothing_to_find_them_by(desk: Desk) -> None:
+    """Whatever became of them: another name, another token, another owner, another kind, a logout."""
+    await desk.login("alice", "one", "phone", channels=BOTH, endpoint="e-1", kind=BindingType.GCM)
+    await desk.login("alice", "one", "phone", channels=BOTH, endpoint="e-1")
+    await desk.login("alice", "one", "tablet", channels=BOTH, endpoint="e-2")
+    await desk.login("alice", "two", "tablet", channels=BOTH, endpoint="e-2")
+    await desk.login("alice", "two", "tablet")
+    await desk.login("bob", "two", "watch", channels=BOTH, endpoint="e-3")
+    await desk.login("bob", "two", kind=BindingType.SMS)
+    for identity in ("alice", "bob"):
+        await desk.logout(identity, messaging=True)
+    await desk.drain()
+    anchor = desk.section.anchor
+    assert await desk.redis.command("KEYS", anchor + b":[kpr]?*", key=anchor) == []
