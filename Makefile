@@ -49,7 +49,7 @@ soak: $(DEV_STAMP) ## half an hour of load with every fault in random order (SEC
 bench: $(BENCH_STAMP) ## measure against the targets, in under 10 minutes; results under .bindery/bench
 	@$(BIN)/python -m tests.benchmarks
 
-bench-full: $(BENCH_STAMP) ## measure everything: every size of store and number of processes (takes an hour)
+bench-full: $(BENCH_STAMP) ## measure everything: every size of store and number of processes (20 minutes)
 	@$(BIN)/python -m tests.benchmarks --full
 
 sizing: $(DEV_STAMP) ## put what the last `make bench` has measured into the runbook's tables of sizes

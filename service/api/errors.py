@@ -39,6 +39,8 @@ NATIVE = (
     "/schema",
 )
 
+_OURS = 500
+
 _log = structlog.get_logger(__name__)
 _BY_STATUS: dict[int, type[BinderyError]] = {
     404: NotFound,
@@ -77,8 +79,8 @@ def is_native(path: str) -> bool:
 def answer(request: AnyRequest, error: BinderyError) -> Response[bytes]:
     """The response for an error, in the form of the route that was asked."""
     headers: dict[str, str] = {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
+    if error.retry_after is not None or error.status >= _OURS:
+        headers["Retry-After"] = str(error.retry_after or 1)
     path = request.scope["path"]
     native = is_native(path)
     if isinstance(error, MethodNotAllowed) and error.allow:

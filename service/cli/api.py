@@ -11,9 +11,6 @@ import click
 from service.cli.local import loaded
 from service.settings.loading import LISTEN_FD
 
-_CONNECTIONS = 10_000
-"""More than so many at a time are answered 503: better than to run out of memory, or of file descriptors."""
-
 _OBJECTS = 10_000
 """So many new objects between two looks of the garbage collector."""
 
@@ -44,7 +41,6 @@ def command() -> None:
         log_config=None,
         # Forwarded headers are believed from BINDERY_TRUSTED_PROXIES alone, and by the routes themselves.
         proxy_headers=False,
-        limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=settings.shutdown_grace,
     )

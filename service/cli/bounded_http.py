@@ -1,16 +1,27 @@
 """uvicorn's HTTP protocol, with bounds on what comes before a body: how long a request's head may be, and may take.
 
-It also lets go of its connection gently when the server stops."""
+It also lets go of its connection gently when the server stops, and turns away what is more than a process can bear.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 1024
 """The longest head: request line and headers."""
+
+PATH_BYTES = 4 * 1024
+"""The longest path, percent-encoded: an identity of 256 characters may take three quarters of it.
+
+The framework remembers paths, as many as there are, and would by the thousand whatever anybody asked for.
+"""
+
+CONNECTIONS = 10_000
+"""So many at a time are served: more would run out of memory, or of file descriptors."""
 
 HEAD_SECONDS = 10.0
 """What a client may take to send a head, from the connection or from the head's first bytes on."""
@@ -21,9 +32,24 @@ LINGER_SECONDS = 1.0
 _TOO_LARGE = b"Request Header Fields Too Large"
 
 
+def _turn_away(status: int, reason: bytes, *more: tuple[bytes, bytes]) -> ASGI3Application:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(reason)), *more]
+
+    async def application(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
+        await send({"type": "http.response.body", "body": reason, "more_body": False})
+
+    return application
+
+
+_too_long = _turn_away(414, b"URI Too Long")
+_too_many = _turn_away(503, b"Service Unavailable", (b"retry-after", b"1"))
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Answers 431 (RFC 6585) to a head that is too long, and closes; closes silently what sends none in time.
 
+    A path that is too long is answered 414, and who is one too many 503, before any of the application is asked.
     The parser alone keeps whatever it is sent until the head is complete.
     """
 
@@ -48,7 +74,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head, self._head_bytes = False, 0
         if self._head_timer is not None:
             self._stop_timer()
+        app = self.app
+        if len(self.url.partition(b"?")[0]) > PATH_BYTES:
+            self.app = _too_long
+        elif len(self.connections) > CONNECTIONS:
+            self.app = _too_many
         super().on_headers_complete()
+        self.app = app
         if self._stopping():
             self.cycle.keep_alive = False
 

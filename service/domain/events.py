@@ -25,7 +25,7 @@ class EventType(Enum):
     APPLIED = "applied"
     """The backend now holds the desired version."""
     ENDED = "ended"
-    """The backend no longer holds a removed binding."""
+    """The backend no longer holds a removed binding. Nothing is said of one that another registration has replaced."""
     FAILED = "failed"
     """The backend refused for good: see the dead letters."""
 
@@ -57,6 +57,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     registration_id: str | None = None
     """None for an event of a Chat binding alone."""
     binding_sid: str | None = None
+    """None for the Chat channel of a registration: its Chat binding has an event of its own."""
     other_user_sid: str | None = None
     reason: Reason | None = None
 
@@ -73,7 +74,7 @@ def decode_event(entry_id: bytes, fields: Iterable[bytes]) -> Event:
         type=EventType(values[b"t"].decode()),
         channels=channels,
         user_sid=user_sid(values[b"u"]),
-        registration_id=None if channels == ("chat",) else str(RegistrationId(fingerprint, version)),
+        registration_id=None if channels == ("chat",) and sid else str(RegistrationId(fingerprint, version)),
         binding_sid=str(sid) if sid else None,
         other_user_sid=user_sid(values[b"o"]) if b"o" in values else None,
         reason=Reason(values[b"r"].decode()) if b"r" in values else None,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from service.api.compatible.forms import CompatibleRequest
+from service.api.headers import joined
 from service.settings import Settings
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
@@ -34,12 +35,11 @@ def host(request: CompatibleRequest) -> str:
 
 
 def _from_request(request: CompatibleRequest, settings: Settings) -> str:
-    headers = request.headers
     scheme, prefix, proxied = request.scope["scheme"], "", _is_proxied(request, settings)
     if proxied:
-        forwarded = _nearest(headers.get("x-forwarded-proto", "")).lower()
+        forwarded = _nearest(joined(request.scope, b"x-forwarded-proto") or "").lower()
         scheme = forwarded if forwarded in {"http", "https"} else scheme
-        forwarded = _nearest(headers.get("x-forwarded-prefix", "")).rstrip("/")
+        forwarded = _nearest(joined(request.scope, b"x-forwarded-prefix") or "").rstrip("/")
         prefix = forwarded if _PREFIX.fullmatch(forwarded) else ""
     named = _host(request, proxied=proxied)
     return f"{scheme}://{named if _HOST.fullmatch(named) else _listening(request)}{prefix}"
@@ -47,7 +47,7 @@ def _from_request(request: CompatibleRequest, settings: Settings) -> str:
 
 def _host(request: CompatibleRequest, *, proxied: bool) -> str:
     if proxied:
-        forwarded = _nearest(request.headers.get("x-forwarded-host", ""))
+        forwarded = _nearest(joined(request.scope, b"x-forwarded-host") or "")
         if _HOST.fullmatch(forwarded):
             return forwarded
     return request.headers.get("host", "")

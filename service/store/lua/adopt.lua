@@ -195,6 +195,7 @@ local function insert_chat(id, row, c, ended)
     tell('removed', CHAT, id, new, 'logout')
     return 'removed'
   end
+  get('p', row.endpoint .. KIND[row.type]:upper())
   put('p', row.endpoint .. KIND[row.type]:upper(), id)
   local source = c and get('r', c.link) or nil
   if source and source.link == id and source.chat ~= APPLIED then
@@ -228,7 +229,7 @@ local function adopt_chat(id, row)
     if source and source.link == before then
       take_out(other.link, source, CHAT, at_once, 'taken', row.owner)
     else
-      drop_chat(before, at_once, 'taken')
+      drop_chat(before, at_once, 'taken', row.owner)
     end
   end
   return insert_chat(id, row, nil, false)

@@ -22,7 +22,6 @@ for n = 4, #ARGV, 4 do
     count = count + 1
     local was = found == 'dead' and redis.call('GET', doubted_key(id))
     if found == 'dead' and (not was or was == spent(r)) then
-      keep_traces(r, id, {})
       take_out(id, r, bit.bor(NOTIFY, CHAT), 0, 'vanished')
     else
       if was then again[#again + 1] = { id, spent(r) } end

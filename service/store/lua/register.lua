@@ -41,12 +41,15 @@ if not wants_chat then chat_key = NO_LINK end
 
 -- The same desired state: nearly all traffic. --------------------------------------------------------------------
 
+local c = wants_chat and get('k', chat_key) or nil
 local same = own and own.type == kind and own.channels == channels and own.device == device
-  and own.link == chat_key and own.attributes == attributes and own.extras == extras
-if same and own.session == session and NOW - own.seen < 3600
-  and (own.notify == APPLIED or not has(channels, NOTIFY)) and (own.chat == APPLIED or not wants_chat) then
+  and own.attributes == attributes and own.extras == extras
+  and (not wants_chat or (own.link == chat_key and (keep or c and c.attributes == chat_attributes)))
+-- Of a channel that is not wanted the removal may be owed, or refused, yet.
+local wanted_notify = has(channels, NOTIFY) and APPLIED or NONE
+local chat_fits = keep or not wants_chat or own and own.chat == APPLIED
+if same and own.session == session and NOW - own.seen < 3600 and own.notify == wanted_notify and chat_fits then
   -- Nothing to write at all: before what only writers need is even defined.
-  local c = wants_chat and get('k', chat_key)
   return { 'unchanged', own.raw, c and c.raw or '', '', 0 }
 end
 
@@ -55,13 +58,13 @@ if same then
   local outcome, changed_ = 'unchanged', false
   if own.session ~= session then own.session, changed_ = session, true end
   if NOW - own.seen >= 3600 then own.seen, changed_ = NOW, true end
-  if has(channels, NOTIFY) and own.notify ~= APPLIED then
+  if own.notify ~= wanted_notify then
     outcome = 'pending'
     if own.notify == FAILED then
       undead('n', fp)
       tell('rearmed', NOTIFY, fp, own)
     end
-    if settled then
+    if settled and has(channels, NOTIFY) then
       outcome, own.notify, own.past, own.updated, changed_ = 'unchanged', APPLIED, '', NOW, true
       tell('applied', NOTIFY, fp, own)
     elseif own.notify == FAILED then
@@ -69,9 +72,8 @@ if same then
       mark('n', fp)
     end
   end
-  local c = wants_chat and get('k', chat_key) or nil
-  if wants_chat and own.chat ~= APPLIED then
-    if not keep then outcome = 'pending' end
+  if not chat_fits then
+    outcome = 'pending'
     if own.chat == FAILED then
       own.chat, c.chat, c.attempts, changed_ = PENDING, PENDING, 0, true
       put('k', chat_key, c)
@@ -91,33 +93,30 @@ end
 -- Whatever this registration displaces. ----------------------------------------------------------------------------
 
 local displaced = 0
-local function displace(id, other)
-  local inherited = wants_chat and other.link == chat_key
-  local why = other.owner == owner and 'rotated' or 'taken'
-  if take_out(id, other, bit.bor(NOTIFY, CHAT), at_once, why, owner, inherited) then displaced = displaced + 1 end
-end
+local function why(other) return other.owner == owner and 'rotated' or 'taken' end
 
 -- The device's earlier address, whoever it belonged to.
 local pointer = KIND[kind]
 if pointer and device ~= NO_DEVICE then
   local id = get('p', device .. pointer)
   local other = id and id ~= fp and get('r', id) or nil
-  if other and other.channels ~= 0 and other.device == device and KIND[other.type] == pointer then displace(id, other) end
+  if other and other.channels ~= 0 and other.device == device and KIND[other.type] == pointer then
+    take_out(id, other, bit.bor(NOTIFY, CHAT), at_once, why(other), owner, wants_chat and other.link == chat_key)
+    displaced = displaced + 1
+  end
 end
 
 -- The endpoint's earlier Chat binding under another address, whoever it belonged to. One under this very address goes
 -- with its registration, below; a doubled type of one device is one of these.
 if wants_chat and not (own and has(own.channels, CHAT) and own.link == chat_key) then
   local before = get('p', endpoint .. pointer:upper())
-  if not before or before == chat_key then before = get('k', chat_key) and chat_key or nil end
-  local c = before and get('k', before) or nil
-  if c and c.channels ~= 0 and c.link ~= fp then
-    local source = get('r', c.link)
-    local why = c.owner == owner and 'rotated' or 'taken'
+  local other = before and get('k', before) or nil
+  if other and other.channels ~= 0 and other.link ~= fp then
+    local source = get('r', other.link)
     if source and source.link == before then
-      take_out(c.link, source, CHAT, at_once, why, owner, before == chat_key)
+      take_out(other.link, source, CHAT, at_once, why(other), owner, before == chat_key)
     elseif before ~= chat_key then
-      drop_chat(before, at_once, why)
+      drop_chat(before, at_once, why(other), owner)
     end
   end
 end
@@ -125,7 +124,11 @@ end
 local former = live and not own and live.owner or nil
 if live then
   if live.device ~= device or KIND[live.type] ~= pointer then forget_pointer(live.device, KIND[live.type], fp) end
-  if live.link ~= chat_key then drop_chat(live.link, at_once, own and 'rotated' or 'taken') end
+  local left = own and has(live.channels, NOTIFY) and not has(channels, NOTIFY)
+  if left then tell('removed', NOTIFY, fp, live, 'push-off') end
+  if live.link ~= chat_key then
+    drop_chat(live.link, at_once, own and not wants_chat and 'push-off' or why(live), owner)
+  end
 end
 if former then
   enter(former, fp, 0)
@@ -166,7 +169,7 @@ if has(channels, NOTIFY) then
 elseif r and r.notify ~= NONE then
   notify = PENDING
 end
-local c, chat = nil, NONE
+local chat = NONE
 if wants_chat then
   c = get('k', chat_key)
   if keep then

@@ -75,7 +75,7 @@ local function chat_alone(n)
   if is_fenced(owner, NO_DEVICE, {}, NO_SESSION, CHAT, math.max(tonumber(ARGV[n + 25]), tonumber(ARGV[n + 27]))) then
     return 'fenced'
   end
-  if other then drop_chat(other_id, at_once, other.owner == owner and 'rotated' or 'taken') end
+  if other then drop_chat(other_id, at_once, other.owner == owner and 'rotated' or 'taken', owner) end
   chat_of(owner, NO_LINK, unpack(ARGV, n + 16, n + 27))
   highest = math.max(highest, version)
   return c and 'replaced' or 'new'
@@ -129,13 +129,13 @@ local function registration(n)
     if source and source.link == before_key then
       take_out(before.link, source, CHAT, at_once, why, owner, before_key == chat_key)
     elseif before_key ~= chat_key then
-      drop_chat(before_key, at_once, why)
+      drop_chat(before_key, at_once, why, owner)
     end
   end
   local former = live and not own and live.owner or nil
   if live then
     if live.device ~= device or KIND[live.type] ~= pointer then forget_pointer(live.device, KIND[live.type], fp) end
-    if live.link ~= chat_key then drop_chat(live.link, at_once, own and 'rotated' or 'taken') end
+    if live.link ~= chat_key then drop_chat(live.link, at_once, own and 'rotated' or 'taken', owner) end
   end
   if former then enter(former, fp, 0) end
   if r and r.notify == FAILED then undead('n', fp) end

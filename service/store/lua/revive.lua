@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- A dead letter is armed again, or dropped. A registration that is dropped stays failed until it is registered again; a
--- removal that is dropped is given up: the record goes, whatever the backend still holds.
+-- removal that is dropped is given up, whatever the backend still holds: its record goes, if nothing else is wanted of it.
 --
 -- Answers {1 if there was one, lanes to wake}.
 --@include record
@@ -32,11 +32,11 @@ if state == FAILED and verb == 'retry' then
     mark('h', row.owner)
   end
   tell('rearmed', ledger == 'n' and NOTIFY or CHAT, id, row)
-elseif state == FAILED and row.channels == 0 then
+elseif state == FAILED and not has(row.channels, ledger == 'n' and NOTIFY or CHAT) then
   if ledger == 'n' then
+    if not replaces(row) then tell('ended', NOTIFY, id, row) end
     row.notify = NONE
     rest(id, row)
-    tell('ended', NOTIFY, id, row)
   else
     end_chats(row.owner, { [id] = row })
   end

@@ -53,6 +53,9 @@ for n = 6, #ARGV, 10 do
   if r and holds and r.version == tonumber(seen) then
     settled = settled + 1
     local told = r.traces
+    -- Under the SID that is forgotten next.
+    local ends = verdict == 'gone' and r.notify ~= NONE
+    if ends and not replaces(r) then tell('ended', NOTIFY, id, r) end
     observe(id, r, report, sid, kind, attributes)
     -- It was looked at once nothing late could come any more, and refused: there is nothing left to look for.
     if verdict == 'dead' and r.doubt and r.doubt <= began then r.doubt = nil end
@@ -74,10 +77,7 @@ for n = 6, #ARGV, 10 do
         bury('n', id, why)
         tell('failed', NOTIFY, id, r)
       elseif verdict == 'gone' then
-        if r.notify ~= NONE then
-          r.updated = NOW
-          tell('ended', NOTIFY, id, r)
-        end
+        if ends then r.updated = NOW end
         r.notify, r.past, r.attempts = NONE, '', 0
         depart(id, told and DEPARTED_MS or UNSEEN_MS)
         rest(id, r)

@@ -1,17 +1,19 @@
 """Compatible writes in front of an upstream: answered once it has confirmed them, within a client's patience.
 
-The write itself goes through the same script and the same workers as any other. A request whose time is up has been
-accepted all the same (contract 3): it is answered 503, and what it asked for goes on.
+The write itself goes through the same script and the same workers as any other. A request whose time is up, be it that
+this process stops, has been accepted all the same (contract 3): it is answered 503, and what it asked for goes on. That
+the store cannot be asked meanwhile says nothing of it either.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
-from service.domain.errors import TooManyRequests, UpstreamRefused, UpstreamSilent
+from service import lifecycle
+from service.domain.errors import StoreUnavailable, TooManyRequests, UpstreamRefused, UpstreamSilent
 from service.domain.jobs import Ledger
 from service.domain.limits import WAIT_SECONDS
 from service.domain.record import Channel, Record, State
@@ -42,7 +44,7 @@ async def applied(service: Service, registered: Record) -> Record:
     """Wait until what was registered is applied; answers it, or as it was if another has replaced it since.
 
     Raises:
-        StoreUnavailable, TooManyRequests, UpstreamRefused, UpstreamSilent: as ``create``.
+        UpstreamRefused, UpstreamSilent: as ``create``.
     """
 
     async def look() -> Record | None:
@@ -94,11 +96,13 @@ async def _until(look: Callable[[], Awaitable[T | None]]) -> T:
     pause = _FIRST_PAUSE
     try:
         async with asyncio.timeout(WAIT_SECONDS):
-            while True:
-                found = await look()
-                if found is not None:
-                    return found
+            while not lifecycle.process.stopping:
+                with suppress(StoreUnavailable, TooManyRequests):
+                    found = await look()
+                    if found is not None:
+                        return found
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
     except TimeoutError:
-        raise UpstreamSilent from None
+        pass
+    raise UpstreamSilent

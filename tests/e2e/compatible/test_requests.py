@@ -188,3 +188,16 @@ async def test_a_store_that_is_away_is_a_503(api: Api, valkey: ValkeyServer) -> 
         assert int(answer.headers["retry-after"]) >= 1
         assert answer.elapsed.total_seconds() < 2
     assert (await api.get(created["url"])).json() == created
+
+
+async def test_what_nobody_foresaw_is_a_500_without_detail(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SDKs come back later; the answer quotes nothing of the values at hand."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("the values at hand")
+
+    monkeypatch.setattr("service.usecases.notify_bindings.fetch", fails)
+    answer = await api.client.get(f"{PATH}/BS{'0' * 32}")
+    assert (answer.status_code, error_of(answer)["code"]) == (500, 20500)
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "the values at hand" not in answer.text

@@ -60,6 +60,9 @@ async def test_a_proxys_forwarded_headers_are_believed(environ: dict[str, str], 
         assert await base_of(api, f"/notify{PATH}", **FORWARDED) == base
         assert await base_of(api, **{"X-Forwarded-Proto": "https"}) == "https://bindery.test"
         assert await base_of(api, **{"X-Forwarded-Proto": "gopher, https"}) == "https://bindery.test"
+        lines = [("X-Forwarded-Host", "evil.test"), ("X-Forwarded-Host", "push.example.org")]
+        answer = await api.client.get(PATH, headers=lines)
+        assert answer.json()["meta"]["url"].startswith("http://push.example.org/")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from service.cli.bounded_http import HEAD_BYTES, BoundedHttpProtocol
+from service.cli.bounded_http import HEAD_BYTES, PATH_BYTES, BoundedHttpProtocol
 from tests.e2e.compatible.api_process import api_process
 
 START = b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -81,6 +81,28 @@ async def test_a_head_has_a_longest_length_and_a_body_does_not_count(piece: int,
                 assert await reader.read() == b""
                 return
             assert body == b"300000"
+
+
+@pytest.mark.parametrize(("length", "status"), [(PATH_BYTES, 200), (PATH_BYTES + 1, 414)])
+async def test_a_path_has_a_longest_length_and_a_query_does_not_count(length: int, status: int) -> None:
+    """The application never sees one that is longer: whatever it remembers of paths stays small."""
+    path = b"/" + b"a" * (length - 1)
+    async with connected() as (reader, writer):
+        for _ in range(2):
+            writer.write(b"POST %b?%b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" % (path, b"q" * 9000))
+            assert await answer(reader) == (status, b"3" if status == 200 else b"URI Too Long")
+        writer.write(request(100, 5))
+        assert await answer(reader) == (200, b"5")
+
+
+async def test_one_connection_too_many_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In time, and with word when."""
+    monkeypatch.setattr("service.cli.bounded_http.CONNECTIONS", 0)
+    async with connected() as (reader, writer):
+        writer.write(request(100, 0))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1\r\n" in head
 
 
 async def test_pipelined_requests_are_each_measured_by_themselves() -> None:

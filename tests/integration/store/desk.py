@@ -174,6 +174,29 @@ class Desk:
                 for work in taken[1]:
                     await self.ledgers.settle_chat(lane, taken[0], work.owner, chat_verdicts(work), external=False)
 
+    async def kill(self, address: str) -> None:
+        """A backend refuses what is due in the Notify lane of an address, for good."""
+        lane = self.lane(address)
+        lease = await self.ledgers.take(lane, 10, 30_000)
+        assert lease is not None
+        dead = [Settlement(r.fingerprint, r.version, Verdict.DEAD, reason="refused") for r in lease.records]
+        await self.ledgers.settle(lane, lease.token, dead)
+        assert await self.ledgers.take(lane, 10, 30_000) is None
+
+    async def kill_chat(self, identity: str, *endpoints: str) -> None:
+        """A backend refuses the Chat bindings of these endpoints for good, and takes all else that is due."""
+        lane = self.chat_lane(identity)
+        taken = await self.ledgers.take_chat(lane, 10, 30_000)
+        assert taken is not None
+        token, [work] = taken
+        refused = {r.fingerprint for r in work.records if r.address in endpoints}
+        assert len(refused) == len(endpoints)
+        settlements = [
+            Settlement(s.fingerprint, s.version, Verdict.DEAD, reason="refused") if s.fingerprint in refused else s
+            for s in chat_verdicts(work)
+        ]
+        await self.ledgers.settle_chat(lane, token, work.owner, settlements, external=False)
+
     async def events(self) -> list[Event]:
         entries = await self.redis.command("XRANGE", self.section.anchor + b":e", "-", "+", key=self.section.anchor)
         return [decode_event(entry_id, fields) for entry_id, fields in cast(Any, entries)]

@@ -4,10 +4,8 @@ import asyncio
 
 import pytest
 
-from service.domain.jobs import Ledger
 from service.domain.record import State
 from service.store.ledger import Settlement, Verdict
-from service.store.registrations import Outcome
 from tests.integration.store.desk import BOTH, Desk, verdict
 
 
@@ -106,39 +104,6 @@ async def test_a_failure_comes_back_later(desk: Desk) -> None:
     assert [r.attempts for r in again.records] == [1]
 
 
-async def test_dead_letters(desk: Desk) -> None:
-    """What is final is a dead letter with its reason: listed, retried, dropped, superseded by the next registration."""
-
-    async def kill() -> None:
-        lane = desk.lane("token")
-        lease = await desk.ledgers.take(lane, 10, 30_000)
-        assert lease is not None
-        dead = [Settlement(r.fingerprint, r.version, Verdict.DEAD, reason="20001 refused") for r in lease.records]
-        await desk.ledgers.settle(lane, lease.token, dead)
-        assert await desk.ledgers.take(lane, 10, 30_000) is None
-
-    await desk.login("alice", "token")
-    await kill()
-    [letter] = await desk.ledgers.dead_letters()
-    assert letter.reason == "20001 refused"
-    assert await desk.ledgers.dead_letter(Ledger.NOTIFY, letter.fingerprint) == letter
-    assert await desk.ledgers.dead_letter(Ledger.CHAT, letter.fingerprint) is None
-    assert (await desk.ledgers.sweep()).depth == 0
-    assert await desk.ledgers.retry(letter) != b""
-    assert await desk.ledgers.dead_letters() == []
-    await kill()
-    again = await desk.login("alice", "token")
-    assert again.outcome is Outcome.PENDING
-    assert await desk.ledgers.dead_letters() == []
-    await kill()
-    [letter] = await desk.ledgers.dead_letters()
-    await desk.ledgers.drop(letter)
-    assert await desk.ledgers.dead_letters() == []
-    await desk.login("bob", "token")
-    await desk.drain()
-    assert await desk.applied("bob") == {"token"}
-
-
 async def test_chat_and_notify_do_not_hold_each_other_up(desk: Desk) -> None:
     """Each channel has a ledger of its own: Notify is applied while Chat is leased and stuck."""
     await desk.login("alice", "token", "phone", channels=BOTH)
@@ -160,65 +125,3 @@ async def test_a_chat_settlement_of_a_lost_lease_is_void(desk: Desk) -> None:
     assert not await desk.ledgers.settle_chat(lane, token, work.owner, stale, external=False)
     await desk.drain()
     assert await desk.chats("alice") == {"alice:phone", "alice:tablet"}
-
-
-async def kill(desk: Desk, address: str) -> None:
-    """A backend refuses an address for good."""
-    lane = desk.lane(address)
-    lease = await desk.ledgers.take(lane, 10, 30_000)
-    assert lease is not None
-    dead = [Settlement(r.fingerprint, r.version, Verdict.DEAD, reason="refused") for r in lease.records]
-    await desk.ledgers.settle(lane, lease.token, dead)
-    assert await desk.ledgers.take(lane, 10, 30_000) is None
-
-
-async def test_a_letter_goes_with_the_failure_that_it_tells_of(desk: Desk) -> None:
-    """A compatible create over a failed registration leaves no letter that could undo it."""
-    await desk.login("alice", "token")
-    await kill(desk, "token")
-    [letter] = await desk.ledgers.dead_letters()
-    await desk.login("alice", "token", keep=True, settle=True)
-    assert await desk.ledgers.dead_letters() == []
-    await desk.ledgers.retry(letter)
-    assert await desk.applied("alice") == {"token"}
-
-
-async def test_a_removal_that_is_given_up_leaves_nothing(desk: Desk) -> None:
-    """To drop the letter of a removal is to give it up: its record goes."""
-    await desk.login("alice", "token")
-    await desk.drain()
-    await desk.logout("alice")
-    await kill(desk, "token")
-    [letter] = await desk.ledgers.dead_letters()
-    await desk.ledgers.drop(letter)
-    assert await desk.record("token") is None
-
-
-async def test_every_change_is_an_event(desk: Desk) -> None:
-    """Registered, applied, failed, armed again, removed and ended: each is told, at once or by a worker."""
-    await desk.login("alice", "token", "phone", channels=BOTH)
-    await desk.drain()
-    await desk.logout("alice")
-    await desk.drain()
-    told = [(e.type.value, e.channels) for e in await desk.events()]
-    notify, chat = ("notify",), ("chat",)
-    # The two ledgers are drained side by side: which is first is no promise.
-    assert told[0] == ("registered", ("notify", "chat"))
-    assert set(told[1:3]) == {("applied", notify), ("applied", chat)}
-    assert told[3:5] == [("removed", ("notify", "chat")), ("removed", chat)]
-    assert set(told[5:]) == {("ended", notify), ("ended", chat)}
-
-
-async def test_what_is_settled_at_once_is_told_at_once(desk: Desk) -> None:
-    """A compatible create and delete tell of the same changes as a worker does."""
-    done = await desk.login("alice", "token", keep=True, settle=True)
-    await desk.delete(done.record.sid)
-    assert [e.type.value for e in await desk.events()] == ["registered", "applied", "removed", "ended"]
-
-
-async def test_failure_and_another_try_are_told(desk: Desk) -> None:
-    """A failure and its repeat are events too."""
-    await desk.login("alice", "token")
-    await kill(desk, "token")
-    await desk.login("alice", "token")
-    assert [e.type.value for e in await desk.events()] == ["registered", "failed", "rearmed"]

@@ -15,7 +15,6 @@ from service.domain.sids import user_sid
 from service.redis import connect
 from service.redis.slots import key_slot
 from tests.integration.store.desk import BOTH, Desk
-from tests.integration.store.test_ledger import kill
 from tests.servers.cluster import ValkeyCluster
 
 
@@ -55,7 +54,7 @@ async def test_no_request_is_done_by_half(cluster: ValkeyCluster, desk: Desk) ->
     await desk.drain()
     # With a dead letter every key that a delete looks at is there, so that it is not refused from the start.
     await desk.login("dave", "dead")
-    await kill(desk, "dead")
+    await desk.kill("dead")
     number = count()
 
     async def attempt(request: object) -> None:

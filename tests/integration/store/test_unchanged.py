@@ -3,10 +3,13 @@
 import pytest
 
 from service.domain.events import EventType
-from service.domain.record import State
-from service.store.ledger import Settlement, Verdict
+from service.domain.record import Channel, State
+from service.redis import Redis
+from service.store.adoptions import Outcome as Adopted
 from service.store.registrations import Outcome
-from tests.integration.store.desk import BOTH, Desk
+from tests.integration.store.adoption import IMPORT, adopt, after, binding
+from tests.integration.store.desk import BOTH, CHAT, Desk
+from tests.integration.store.upstream_desk import UpstreamDesk
 
 
 async def test_the_same_again_writes_nothing(desk: Desk) -> None:
@@ -60,12 +63,7 @@ async def test_a_chat_binding_that_was_refused_for_good_is_tried_again(desk: Des
     """As with Notify: who registers again wants it again."""
     await desk.login("alice", "token", "phone", channels=BOTH)
     await desk.settle("token")
-    lane = desk.chat_lane("alice")
-    taken = await desk.ledgers.take_chat(lane, 10, 30_000)
-    assert taken is not None
-    token, [work] = taken
-    dead = [Settlement(r.fingerprint, r.version, Verdict.DEAD, reason="refused") for r in work.records]
-    await desk.ledgers.settle_chat(lane, token, work.owner, dead, external=False)
+    await desk.kill_chat("alice", "alice:phone")
     assert len(await desk.ledgers.dead_letters()) == 1
     again = await desk.login("alice", "token", "phone", channels=BOTH)
     assert (again.outcome, again.record.chat) == (Outcome.PENDING, State.PENDING)
@@ -87,3 +85,32 @@ async def test_what_is_owed_is_settled_by_who_needs_no_worker(desk: Desk) -> Non
     await desk.drain()
     assert [event.type for event in await desk.events()] == [EventType.REGISTERED, EventType.APPLIED]
     assert (await desk.ledgers.sweep()).depth == 0
+
+
+async def test_a_compatible_create_leaves_a_chat_binding_alone(desk: Desk) -> None:
+    """It speaks of the Notify binding: neither does it try a refused Chat binding again, nor make a new version."""
+    first = await desk.login("alice", "token", "phone", channels=BOTH)
+    await desk.settle("token")
+    await desk.kill_chat("alice", "alice:phone")
+    for _ in range(2):
+        again = await desk.login("alice", "token", keep=True, settle=True)
+        assert (again.outcome, again.record.sid) == (Outcome.UNCHANGED, first.record.sid)
+        assert len(await desk.ledgers.dead_letters()) == 1
+    await desk.logout("alice", device="phone", channels=CHAT)
+    again = await desk.login("alice", "token", keep=True, settle=True)
+    assert (again.outcome, again.record.sid) == (Outcome.UNCHANGED, first.record.sid)
+    await desk.drain()
+    assert (await desk.login("alice", "token", keep=True, settle=True)).record.sid == first.record.sid
+
+
+async def test_what_an_import_has_changed_of_a_chat_binding_is_registered_again(redis: Redis) -> None:
+    """The last word is the app's (contract 3)."""
+    desk = UpstreamDesk(redis, external=Channel(0))
+    await desk.login("alice", "token", "phone", channels=BOTH, endpoint="e")
+    await desk.drain()
+    found = binding("alice", "e", "else", channel=CHAT, at=await after(desk))
+    assert await adopt(desk, found, source=IMPORT) == [Adopted.REPLACED]
+    again = await desk.login("alice", "token", "phone", channels=BOTH, endpoint="e")
+    assert again.outcome is Outcome.ACCEPTED
+    assert again.chat is not None
+    assert again.chat.attributes.tags == ()

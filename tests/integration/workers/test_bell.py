@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from arq.constants import in_progress_key_prefix
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from arq.typing import WorkerCoroutine
 from arq.worker import func
 
@@ -119,6 +119,21 @@ async def test_a_job_behind_locked_ones_is_run(bench: Bench, valkey: ValkeyServe
         wake(bench)
         await eventually(lambda: _is(len(done.jobs) > 0))
     assert len(done.jobs) == 1
+
+
+async def test_what_has_expired_while_no_worker_was_there_does_not_pile_up(bench: Bench, valkey: ValkeyServer) -> None:
+    """Those that come after it let it go: a worker that returns finds no more jobs than have come of late."""
+    wake(bench, 60)
+    await bench.running.queue.aclose()
+    jobs = valkey.call("ZRANGE", QUEUE, 0, -1)
+    assert isinstance(jobs, list)
+    valkey.call("DEL", *(job_key_prefix.encode() + job for job in jobs[:-3]))
+    wake(bench, 10)
+    await bench.running.queue.aclose()
+    left = valkey.call("ZRANGE", QUEUE, 0, -1)
+    assert isinstance(left, list)
+    assert len(left) == 13
+    assert set(jobs[-3:]) < set(left)
 
 
 async def test_stale_rings_are_cleared_away(valkey: ValkeyServer, hire: Hire) -> None:

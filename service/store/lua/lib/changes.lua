@@ -81,15 +81,21 @@ end
 local NAMES = { 'notify', 'chat', 'notify,chat' }
 
 local function tell(kind, channels, id, r, reason, other)
-  local event = { 't', kind, 'c', NAMES[channels], 'f', id, 'g', string.format('%.0f', r.generation), 's', r.nonce, 'u',
-    r.owner }
+  local event = { 't', kind, 'c', NAMES[channels], 'f', id, 'g', string.format('%.0f', r.generation), 'u', r.owner }
   if reason then event[#event + 1] = 'r'; event[#event + 1] = reason end
-  -- Where an upstream has given a SID, that is the one.
-  local given = kind ~= 'registered' and r.traces and traces_of(r)[1].sid
-  if given and given ~= NO_SID then event[#event + 1] = 'x'; event[#event + 1] = given end
+  -- A registration's SID is that of its Notify binding; a Chat binding has a record, and events, of its own.
+  if has(channels, NOTIFY) or cache.r[id] ~= r then
+    event[#event + 1] = 's'; event[#event + 1] = r.nonce
+    -- Where an upstream has given a SID, that is the one.
+    local given = kind ~= 'registered' and r.traces and traces_of(r)[1].sid
+    if given and given ~= NO_SID then event[#event + 1] = 'x'; event[#event + 1] = given end
+  end
   if other and other ~= r.owner then event[#event + 1] = 'o'; event[#event + 1] = other end
   events[#events + 1] = event
 end
+
+-- Whether what goes at the backend was another registration's: a removal since would have a version of its own.
+local function replaces(r) return r.channels ~= 0 and r.version == r.generation end
 
 -- For how long it is remembered that an address was given up here: where the upstream has confirmed that it holds nothing
 -- of it, as long as a list may take; where it was not asked, until an audit must have seen what it holds.
@@ -126,9 +132,10 @@ local function rest(id, r)
   end
 end
 
--- An identity's Chat bindings are noted, 12 bytes each, until their removal is settled.
+-- An identity's Chat bindings are noted, 12 bytes each, until their removal is settled. It has been seen, by Chat alone too.
 local function note_chat(owner, key)
   local noted = get('c', owner) or ''
+  if not get('i', owner) then put('i', owner, '') end
   for at = 1, #noted, 12 do
     if noted:sub(at, at + 11) == key then return end
   end
@@ -144,9 +151,9 @@ local function end_chats(owner, ended)
   end
   for id, c in pairs(ended) do
     if c.chat == FAILED then undead('h', id) end
+    tell('ended', CHAT, id, c)
     if c.traces then keep_traces(c, id, {}, 'k') end
     put('k', id, nil)
-    tell('ended', CHAT, id, c)
     local r = get('r', c.link)
     if r and r.link == id and not has(r.channels, CHAT) then
       r.chat, r.link = NONE, NO_LINK
@@ -157,14 +164,15 @@ local function end_chats(owner, ended)
 end
 
 -- Takes a Chat binding out of the desired state. It stays noted in the identity's map until its removal is settled.
--- `at_once` is the mask of channels whose backend is this store, for callers that do not wait for a worker.
-local function drop_chat(key, at_once, reason)
+-- `at_once` is the mask of channels whose backend is this store, for callers that do not wait for a worker; `by` is who
+-- has taken it, if anybody has.
+local function drop_chat(key, at_once, reason, by)
   local c = key ~= NO_LINK and get('k', key) or nil
   if not c or c.channels == 0 then return end
   forget_pointer(c.device, KIND[c.type]:upper(), key)
-  c.channels, c.past, c.version, c.updated = 0, '', next_version(), NOW
+  c.channels, c.past, c.version, c.updated, c.attempts = 0, '', next_version(), NOW, 0
   if c.chat == FAILED then undead('h', key) end
-  tell('removed', CHAT, key, c, reason)
+  tell('removed', CHAT, key, c, reason, by)
   c.chat = PENDING
   if has(at_once, CHAT) then
     end_chats(c.owner, { [key] = c })
@@ -184,7 +192,7 @@ local function take_out(id, r, channels, at_once, reason, by, inherited)
   r.version, r.updated, r.attempts = next_version(), NOW, 0
   tell('removed', going, id, r, reason, by)
   if has(going, CHAT) then
-    if not inherited then drop_chat(r.link, at_once, reason) end
+    if not inherited then drop_chat(r.link, at_once, reason, by) end
     local c = not inherited and get('k', r.link) or nil
     r.chat = c and PENDING or NONE
     if not c then r.link = NO_LINK end
@@ -192,12 +200,14 @@ local function take_out(id, r, channels, at_once, reason, by, inherited)
   if has(going, NOTIFY) then
     if r.notify == FAILED then undead('n', id) end
     r.past, r.notify, r.full = '', PENDING, nil
-    -- An upstream that was never told of it has nothing to forget.
-    local untold = has(external, NOTIFY) and not r.traces and not r.doubt and not leased('n', id)
-      and (reason == 'vanished' or depart(id, UNSEEN_MS))
+    -- An upstream that was never told of it has nothing to forget, and one where it has vanished nothing any more.
+    local vanished = reason == 'vanished'
+    local untold = has(external, NOTIFY) and (vanished or not r.traces) and not r.doubt and not leased('n', id)
+      and (vanished or depart(id, UNSEEN_MS))
     if untold or has(at_once, NOTIFY) then
       r.notify = NONE
       tell('ended', NOTIFY, id, r)
+      if vanished then keep_traces(r, id, {}) end
     else
       mark('n', id)
     end

@@ -15,7 +15,7 @@ local external = 0
 -- Chat bindings), p pointers (from a device or endpoint, and its kind), a the SIDs that an upstream has given.
 local RECORDS = { r = true, k = true }
 local cache = { r = {}, k = {}, i = {}, c = {}, p = {}, a = {} }
-local rows, changed, marks, events, letters, revived = {}, {}, {}, {}, {}, {}
+local rows, changed, marks, events, letters = {}, {}, {}, {}, {}
 local version = nil
 
 local function bucket(space, id) return A .. ':' .. space .. id:sub(1, 2) end
@@ -52,9 +52,9 @@ local function next_version()
 end
 
 local function mark(ledger, id) marks[#marks + 1] = { ledger, id } end
--- Dead letters are named by the ledger and the record's key.
-local function bury(ledger, id, why) letters[#letters + 1] = { ledger .. id, struct.pack('<I4', NOW) .. why } end
-local function undead(ledger, id) revived[#revived + 1] = ledger .. id end
+-- Dead letters are named by the ledger and the record's key. What is said last of one holds.
+local function bury(ledger, id, why) letters[ledger .. id] = struct.pack('<I4', NOW) .. why end
+local function undead(ledger, id) letters[ledger .. id] = false end
 
 -- Rows are written before any is deleted: what empties a key does so last, and nothing meets a missing one half-way.
 -- A bitmap for each space of records knows the buckets that are not empty.
@@ -110,8 +110,12 @@ local function commit(events_max)
   redis.call('EXISTS', unpack(keys))
   write_rows()
   if version then redis.call('HSET', A, 'version', string.format('%.0f', version)) end
-  for _, letter in ipairs(letters) do redis.call('HSET', keys[5], letter[1], letter[2]) end
-  for _, name in ipairs(revived) do redis.call('HDEL', keys[5], name) end
+  for name, letter in pairs(letters) do
+    if letter then redis.call('HSET', keys[5], name, letter) end
+  end
+  for name, letter in pairs(letters) do
+    if not letter then redis.call('HDEL', keys[5], name) end
+  end
   local wake = {}
   for _, m in ipairs(marks) do
     -- One worker at a time speaks to an upstream about one thing: there a mark breaks no lease. Its end makes it due.
