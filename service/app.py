@@ -67,7 +67,7 @@ def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextMa
             app.state.runtime = running
             app.state.directory = running.directory
             app.state.authenticator = Authenticator(settings)
-            app.state.waiting_room = WaitingRoom(is_closing=lambda: lifecycle.process.stopping)
+            app.state.waiting_room = WaitingRoom(is_closing=lambda: lifecycle.process.leaving)
             try:
                 await open_store(running)
             except StoreRefused:

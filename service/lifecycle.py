@@ -8,6 +8,8 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self.stopping = False
+        self.leaving = False
+        """Whether no more requests are taken: who waits for something is answered with what is known."""
         self.refused = False
         """Whether it will not serve, and has said why."""
 

@@ -6,12 +6,14 @@ Native routes answer RFC 9457 problems; every other path the vendor's ``{code, m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from service.api.access_log import log_unrouted
 from service.api.compatible.errors import error_body, status_of
@@ -22,6 +24,7 @@ from service.domain.errors import (
     MethodNotAllowed,
     NotFound,
     RequestTimeout,
+    TooManyConnections,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -78,30 +81,45 @@ def is_native(path: str) -> bool:
 
 def answer(request: AnyRequest, error: BinderyError) -> Response[bytes]:
     """The response for an error, in the form of the route that was asked."""
+    status, headers, body = _form(request.scope, error)
+    return Response(body, status_code=status, headers=headers, media_type=headers.pop("Content-Type"))
+
+
+def turned_away(error: BinderyError) -> ASGIApp:
+    """An application that gives everybody this error as the answer, in the form of the route that was asked."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # ASGI's signature
+        status, headers, body = _form(cast(HTTPScope, scope), error)
+        headers["Content-Length"] = str(len(body))
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": raw})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    return application
+
+
+def _form(scope: HTTPScope, error: BinderyError) -> tuple[int, dict[str, str], bytes]:
     headers: dict[str, str] = {}
     if error.retry_after is not None or error.status >= _OURS:
         headers["Retry-After"] = str(error.retry_after or 1)
-    path = request.scope["path"]
+    path = scope["path"]
     native = is_native(path)
     if isinstance(error, MethodNotAllowed) and error.allow:
         headers["Allow"] = error.allow
-    if isinstance(error, RequestTimeout):
-        # The rest of the body would be taken for the next request.
+    if isinstance(error, RequestTimeout | TooManyConnections):
+        # The rest of the body would be taken for the next request; and one connection less is what is wanted.
         headers["Connection"] = "close"
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="bindery"' if native else 'Basic realm="bindery"'
     if native:
-        body, status, media_type = (
-            msgspec.json.encode(problem(error)),
-            error.status,
-            "application/problem+json",
-        )
+        body, status = msgspec.json.encode(problem(error)), error.status
+        headers["Content-Type"] = "application/problem+json"
     else:
         body, status = msgspec.json.encode(error_body(error, path)), status_of(error)
-        media_type = "application/json; charset=utf-8"
-    if not _routed(request.scope):
-        headers["X-Request-ID"] = log_unrouted(request.scope, status)
-    return Response(body, status_code=status, headers=headers, media_type=media_type)
+        headers["Content-Type"] = "application/json; charset=utf-8"
+    if not _routed(scope):
+        headers["X-Request-ID"] = log_unrouted(scope, status)
+    return status, headers, body
 
 
 def _routed(scope: Mapping[str, object]) -> bool:

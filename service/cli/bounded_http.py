@@ -6,10 +6,13 @@ It also lets go of its connection gently when the server stops, and turns away w
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
-from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.api.errors import turned_away
+from service.domain.errors import PathTooLong, TooManyConnections
 
 HEAD_BYTES = 64 * 1024
 """The longest head: request line and headers."""
@@ -21,7 +24,7 @@ The framework remembers paths, as many as there are, and would by the thousand w
 """
 
 CONNECTIONS = 10_000
-"""So many at a time are served: more would run out of memory, or of file descriptors."""
+"""So many at a time are served, and so many requests: more would run out of memory, or of file descriptors."""
 
 HEAD_SECONDS = 10.0
 """What a client may take to send a head, from the connection or from the head's first bytes on."""
@@ -32,18 +35,8 @@ LINGER_SECONDS = 1.0
 _TOO_LARGE = b"Request Header Fields Too Large"
 
 
-def _turn_away(status: int, reason: bytes, *more: tuple[bytes, bytes]) -> ASGI3Application:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(reason)), *more]
-
-    async def application(_: Scope, __: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-        await send({"type": "http.response.body", "body": reason, "more_body": False})
-
-    return application
-
-
-_too_long = _turn_away(414, b"URI Too Long")
-_too_many = _turn_away(503, b"Service Unavailable", (b"retry-after", b"1"))
+_too_long = cast(ASGI3Application, turned_away(PathTooLong()))
+_too_many = cast(ASGI3Application, turned_away(TooManyConnections()))
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -77,7 +70,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         app = self.app
         if len(self.url.partition(b"?")[0]) > PATH_BYTES:
             self.app = _too_long
-        elif len(self.connections) > CONNECTIONS:
+        elif len(self.connections) > CONNECTIONS or len(self.tasks) >= CONNECTIONS:
             self.app = _too_many
         super().on_headers_complete()
         self.app = app

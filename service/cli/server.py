@@ -66,4 +66,5 @@ class Server(uvicorn.Server):
             await self.on_tick(tick)
             tick += 1
             await asyncio.sleep(_TICK)
+        self._lifecycle.leaving = True
         await super().shutdown(sockets)

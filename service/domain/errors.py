@@ -103,6 +103,19 @@ class BodyTooLarge(BinderyError):
     slug, title, status, code = "body-too-large", "The request body is too large", 413, 20001
 
 
+class PathTooLong(BinderyError):
+    """The path is longer than the limit."""
+
+    slug, title, status, code = "path-too-long", "The path is too long", 414, 20001
+
+
+class TooManyConnections(BinderyError):
+    """This process has as many connections as it can bear; nothing was processed."""
+
+    slug, title, status, code = "too-many-connections", "Too many connections", 503, 20503
+    retry_after = 1
+
+
 class UnsupportedMediaType(BinderyError):
     """The body is of a content type that this route does not read."""
 

@@ -25,7 +25,7 @@ class EventType(Enum):
     APPLIED = "applied"
     """The backend now holds the desired version."""
     ENDED = "ended"
-    """The backend no longer holds a removed binding. Nothing is said of one that another registration has replaced."""
+    """The backend no longer holds a removed binding. Nothing is said of one that another identity's has replaced."""
     FAILED = "failed"
     """The backend refused for good: see the dead letters."""
 

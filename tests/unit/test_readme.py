@@ -17,7 +17,8 @@ def kinds(base: type[BinderyError]) -> set[type[BinderyError]]:
 
 def row(kind: type[BinderyError]) -> str:
     error = InvalidInput("field", "rule") if kind is InvalidInput else kind()
-    again = "no" if kind.retry_after is None else f"after {kind.retry_after} s"
+    seconds = 1 if kind.status == 500 else kind.retry_after
+    again = "no" if seconds is None else f"after {seconds} s"
     return f"| `{kind.slug}` | {kind.status} | {status_of(error)} / {kind.code} | {again} |"
 
 

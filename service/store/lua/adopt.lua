@@ -100,7 +100,7 @@ local function insert(id, row, r, ended)
   local own = live and not former and KIND[row.type] == KIND[live.type] and live or nil
   if live and not own then
     forget_pointer(live.device, KIND[live.type], id)
-    drop_chat(live.link, at_once, former and 'taken' or 'rotated')
+    drop_chat(live.link, at_once, former and 'taken' or 'rotated', row.owner)
     if former then enter(former, id, 0) end
   end
   if r and r.notify == FAILED then undead('n', id) end

@@ -166,8 +166,10 @@ local notify, past = NONE, ''
 if has(channels, NOTIFY) then
   notify = settled and APPLIED or PENDING
   if own and not settled and has(own.channels, NOTIFY) then past = applied_section(own, own.notify) end
-elseif r and r.notify ~= NONE then
-  notify = PENDING
+else
+  -- What may still go there is the same identity's, or no concern of this one's.
+  nonce = r and r.owner == owner and r.nonce or NO_NONCE
+  if r and r.notify ~= NONE then notify = PENDING end
 end
 local chat = NONE
 if wants_chat then

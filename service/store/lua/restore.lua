@@ -154,6 +154,8 @@ local function registration(n)
     new.notify = PENDING
   end
   if applied == '1' and has(channels, NOTIFY) then shows(new, fp, sid) else new.nonce = sid:sub(13, 16) end
+  -- As in register.lua.
+  if not has(channels, NOTIFY) then new.nonce = r and r.owner == owner and r.nonce or NO_NONCE end
   if has(external, NOTIFY) and has(channels, NOTIFY) then
     -- Nothing of ours is under way there; but whether it holds this, only a list can say.
     new.doubt = math.max(NOW_MS, r and r.doubt or 0)

@@ -34,7 +34,7 @@ if state == FAILED and verb == 'retry' then
   tell('rearmed', ledger == 'n' and NOTIFY or CHAT, id, row)
 elseif state == FAILED and not has(row.channels, ledger == 'n' and NOTIFY or CHAT) then
   if ledger == 'n' then
-    if not replaces(row) then tell('ended', NOTIFY, id, row) end
+    tell_end(id, row)
     row.notify = NONE
     rest(id, row)
   else

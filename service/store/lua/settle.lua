@@ -37,8 +37,7 @@ for n = 4, #ARGV, 5 do
         bury('n', id, why)
         tell('failed', NOTIFY, id, r)
       elseif outcome == 'gone' then
-        -- Unless it was said already, or is of a registration that this one, without Notify, has replaced.
-        if r.notify ~= NONE and not replaces(r) then tell('ended', NOTIFY, id, r) end
+        tell_end(id, r)
         r.notify, r.past, r.attempts = NONE, '', 0
         rest(id, r)
       elseif r.notify ~= APPLIED then

@@ -55,7 +55,7 @@ for n = 6, #ARGV, 10 do
     local told = r.traces
     -- Under the SID that is forgotten next.
     local ends = verdict == 'gone' and r.notify ~= NONE
-    if ends and not replaces(r) then tell('ended', NOTIFY, id, r) end
+    if ends then tell_end(id, r) end
     observe(id, r, report, sid, kind, attributes)
     -- It was looked at once nothing late could come any more, and refused: there is nothing left to look for.
     if verdict == 'dead' and r.doubt and r.doubt <= began then r.doubt = nil end

@@ -96,11 +96,13 @@ async def _until(look: Callable[[], Awaitable[T | None]]) -> T:
     pause = _FIRST_PAUSE
     try:
         async with asyncio.timeout(WAIT_SECONDS):
-            while not lifecycle.process.stopping:
+            while True:
                 with suppress(StoreUnavailable, TooManyRequests):
                     found = await look()
                     if found is not None:
                         return found
+                if lifecycle.process.leaving:
+                    break
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
     except TimeoutError:

@@ -63,7 +63,7 @@ async def test_the_chat_channel_of_a_registration_is_named_by_its_id(desk: Desk)
 
 
 async def test_a_channel_that_is_wanted_no_more_is_told(desk: Desk) -> None:
-    """Nothing was rotated; and what was never bound under this version does not end."""
+    """Nothing was rotated; and it ends under the SID that it had, also if a logout comes first."""
     for channels, gone in (CHAT, "notify"), (Channel.NOTIFY, "chat"):
         await desk.login("alice", "token", "phone", channels=BOTH)
         await desk.drain()
@@ -75,7 +75,10 @@ async def test_a_channel_that_is_wanted_no_more_is_told(desk: Desk) -> None:
         assert [(event.channels, event.reason) for event in removed] == [((gone,), Reason.PUSH_OFF)]
         if gone == "notify":
             assert removed[0].binding_sid == str(shown.sid)
+            await desk.logout("alice", device="phone")
         await desk.drain()
+        ended = [event for event in await told(desk, count) if event.type is EventType.ENDED]
+        assert [e.binding_sid for e in ended if e.channels == (gone,)] == [removed[0].binding_sid]
 
 
 async def test_what_a_takeover_without_notify_ends_is_not_said_of_the_new_owner(desk: Desk) -> None:
@@ -90,6 +93,17 @@ async def test_what_a_takeover_without_notify_ends_is_not_said_of_the_new_owner(
         (EventType.APPLIED, ("chat",)),
     ]
     assert (await told(desk, count))[0].other_user_sid == user_sid(desk.owner("alice"))
+
+
+async def test_what_a_takeover_has_ended_is_not_said_of_a_new_owner_who_has_gone(desk: Desk) -> None:
+    """Before any worker was at it."""
+    await desk.login("alice", "token")
+    await desk.drain()
+    count = len(await desk.events())
+    await desk.login("bob", "token", channels=CHAT, endpoint="e")
+    await desk.logout("bob")
+    await desk.drain()
+    assert {e.channels for e in await told(desk, count) if e.type is EventType.ENDED} == {("chat",)}
 
 
 async def test_a_binding_ends_under_the_sid_that_it_was_shown_under(redis: Redis) -> None:

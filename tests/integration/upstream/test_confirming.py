@@ -60,12 +60,12 @@ async def test_who_waits_is_answered_when_the_process_stops(pair: Pair, monkeypa
     waiting = asyncio.create_task(create(pair))
     await eventually(lambda: _accepted(pair))
     assert not waiting.done()
-    monkeypatch.setattr(lifecycle.process, "stopping", True)
+    monkeypatch.setattr(lifecycle.process, "leaving", True)
     async with asyncio.timeout(5):
         with pytest.raises(UpstreamSilent):
             await waiting
     await pair.converge()
-    assert (await pair.record(TOKEN)).notify == State.APPLIED
+    assert (await create(pair)).notify == State.APPLIED
 
 
 async def _accepted(pair: Pair) -> bool:

@@ -94,8 +94,10 @@ local function tell(kind, channels, id, r, reason, other)
   events[#events + 1] = event
 end
 
--- Whether what goes at the backend was another registration's: a removal since would have a version of its own.
-local function replaces(r) return r.channels ~= 0 and r.version == r.generation end
+-- A Notify binding ends once, and under the SID that it had.
+local function tell_end(id, r)
+  if r.notify ~= NONE and r.nonce ~= NO_NONCE then tell('ended', NOTIFY, id, r) end
+end
 
 -- For how long it is remembered that an address was given up here: where the upstream has confirmed that it holds nothing
 -- of it, as long as a list may take; where it was not asked, until an audit must have seen what it holds.
@@ -205,8 +207,8 @@ local function take_out(id, r, channels, at_once, reason, by, inherited)
     local untold = has(external, NOTIFY) and (vanished or not r.traces) and not r.doubt and not leased('n', id)
       and (vanished or depart(id, UNSEEN_MS))
     if untold or has(at_once, NOTIFY) then
+      tell_end(id, r)
       r.notify = NONE
-      tell('ended', NOTIFY, id, r)
       if vanished then keep_traces(r, id, {}) end
     else
       mark('n', id)

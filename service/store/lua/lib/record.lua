@@ -5,6 +5,8 @@ local APPLIED_SECTION = '<Bc4I4I4'
 local LAYOUT, TRACED = 1, 2
 local DOUBT, TRACE = '<I8B', '<Bc16H'
 local NO_DEVICE, NO_LINK, NO_SESSION = ('\0'):rep(12), ('\0'):rep(12), ('\0'):rep(8)
+-- Of a registration without Notify that has replaced another identity's: what may still go there was never its own.
+local NO_NONCE = ('\0'):rep(4)
 local NO_SID = ('\0'):rep(16)
 local NOTIFY, CHAT = 1, 2
 local NONE, PENDING, APPLIED, FAILED, UNKNOWN = 0, 1, 2, 3, 4
