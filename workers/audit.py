@@ -13,6 +13,7 @@ from service.domain.errors import BinderyError
 from service.domain.record import Channel
 from service.usecases.service import Directory, Service
 from service.usecases.upstream.auditing import audit_step
+from service.usecases.upstream.probing import probe_step
 from service.usecases.upstream.walking import chat_walk_step, walk_step
 
 EVERY_SECONDS = 3.0
@@ -33,9 +34,11 @@ async def keep_auditing(directory: Directory) -> None:
 def _steps(service: Service) -> Iterator[tuple[Service, Channel, Callable[[], Awaitable[int | None]]]]:
     notify, chat = service.configured
     if notify is not None:
+        yield service, Channel.NOTIFY, partial(probe_step, notify)
         yield service, Channel.NOTIFY, partial(audit_step, service, notify)
         yield service, Channel.NOTIFY, partial(walk_step, service, notify)
     if chat is not None:
+        yield service, Channel.CHAT, partial(probe_step, chat)
         yield service, Channel.CHAT, partial(chat_walk_step, service, chat)
 
 

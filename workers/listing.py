@@ -17,8 +17,6 @@ from service.usecases.upstream.chat_reconciling import reconcile
 
 EVERY_SECONDS = 1.0
 
-_LEASE_MS = 2 * CLAIM_MS
-_LEASE_SECONDS = _LEASE_MS / 1000
 _STEP_SECONDS = 5.0
 """After this the next Service has its turn."""
 
@@ -52,15 +50,18 @@ async def list_owed(service: Service) -> int:
     if listings is None:
         return 0
     count, end = 0, time.monotonic() + _STEP_SECONDS
+    # Lists are cut short, deletes are not: there must be time for the last of them.
+    delete_seconds = service.chat_upstream.config.timeout if service.chat_upstream is not None else 0.0
     while time.monotonic() < end and await _is_well(service):
-        work = await listings.take(IDENTITIES, _LEASE_MS)
+        work = await listings.take(IDENTITIES, 2 * CLAIM_MS + int(1000 * delete_seconds))
         if work is None:
             break
         empty = [True] * len(work.identities)
         if service.notify_upstream is not None:
             empty = await adopt_identities(service, service.notify_upstream, work.identities, work.began)
         if service.chat_upstream is not None:
-            await reconcile(service, service.chat_upstream, work.identities, Attempt(time.monotonic() + _LEASE_SECONDS))
+            attempt = Attempt(time.monotonic() + CLAIM_MS / 1000 + delete_seconds)
+            await reconcile(service, service.chat_upstream, work.identities, attempt)
         asked = [listings.of(identity) for identity in work.identities]
         await listings.done(work.began, asked, empty, token=work.token)
         count += len(asked)

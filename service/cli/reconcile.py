@@ -56,7 +56,7 @@ async def _run(identity: str, wanted: str | None, dry_run: bool) -> list[Judgeme
         upstream = service.chat_upstream
         if upstream is None:
             raise click.ClickException("this Service has no Chat upstream: there is nothing to reconcile")
-        attempt = Attempt(time.monotonic() + _SECONDS)
+        attempt = Attempt(time.monotonic() + _SECONDS + upstream.config.timeout)
         [judgements] = await judged(service, upstream, [identity], attempt)
         if isinstance(judgements, Refused):
             raise judgements

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,6 @@ from yarl import URL
 
 from service.backends.twilio.admission import Admission
 from service.backends.twilio.errors import (
-    NOT_FOUND,
     AccountRefused,
     NotDone,
     OutcomeUnknown,
@@ -38,6 +38,7 @@ LONGEST_ANSWER = 16 * 1024 * 1024
 
 # Below what servers keep (uvicorn and node 5 s): a request that meets the end of its connection has an unknown outcome.
 _IDLE_SECONDS = 4.0
+_SHORTEST_READ = 1.0
 _CHUNK = 256 * 1024
 
 
@@ -48,7 +49,10 @@ class Attempt:
 
     def __init__(self, deadline: float | None = None) -> None:
         self.deadline = deadline
-        """On the monotonic clock: when what the caller decided by is no longer its to act on. None: never."""
+        """On the monotonic clock: when what the caller decided by is no longer its to act on. None: never.
+
+        What changes something must be over by then, if it is to begin at all; what only reads is cut short.
+        """
         self.sent = False
         """Whether bytes of the request may have left."""
 
@@ -131,15 +135,16 @@ class Account:
             NotDone, Refused, OutcomeUnknown: as they say. ``hidden`` values are not quoted by them.
         """
         attempt = attempt or Attempt()
+        needs = self.upstream.timeout if method != "GET" else min(_SHORTEST_READ, self.upstream.timeout)
         async with self._seats:
-            last = None if attempt.deadline is None else attempt.deadline - self.upstream.timeout
+            last = None if attempt.deadline is None else attempt.deadline - needs
             turn = await self.admission.admit(last)
             # Cancelled, it tells nothing: the caller has given up, not the upstream failed.
             try:
                 with self._observed(operation, method):
-                    answer = await self._exchange(method, path, body, attempt, hidden)
+                    answer = await self._exchange(method, path, body, attempt, needs, hidden)
             except UpstreamError as error:
-                await self._report(turn, error)
+                await self._report(turn, error, attempt)
                 raise
             await self.admission.done(turn, good=True)
             return answer
@@ -153,37 +158,44 @@ class Account:
                 yield
             outcome = "done"
         except UpstreamError as error:
-            missing = isinstance(error, Refused) and error.status == NOT_FOUND
+            missing = isinstance(error, Refused) and error.missing
             outcome = "not-found" if missing else error.word
             raise
         finally:
             observe_call(host, operation, outcome, time.perf_counter() - began)
 
-    async def _report(self, turn: bool, error: UpstreamError) -> None:
+    async def _report(self, turn: bool, error: UpstreamError, attempt: Attempt) -> None:
         match error:
             case Throttled() | AccountRefused():
                 await self.admission.hold(error.retry_after)
                 await self.admission.done(turn, good=True)
             case Unreachable() | OutcomeUnknown():
                 await self.admission.done(turn, good=False)
+            case NotDone() if not attempt.sent:
+                pass  # nothing has been tried: a probe that was not sent says nothing of the upstream
             case _:
                 await self.admission.done(turn, good=True)
 
     async def _exchange(
-        self, method: str, path: str, body: str | None, attempt: Attempt, hidden: Iterable[str]
+        self, method: str, path: str, body: str | None, attempt: Attempt, needs: float, hidden: Iterable[str]
     ) -> bytes:
-        seconds = self.upstream.timeout
         attempt.sent = False
-        attempt.check(seconds)
+        attempt.check(needs)
         session = self._session = self._session or self._connect()
-        _under_way.set(_Request(attempt, seconds))
+        _under_way.set(_Request(attempt, needs))
+        left = math.inf if attempt.deadline is None else attempt.deadline - time.monotonic()
         headers = traces.outgoing()
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         url = URL(self.upstream.url + path, encoded=True)
         try:
             async with session.request(
-                method, url, data=body.encode() if body is not None else None, headers=headers, allow_redirects=False
+                method,
+                url,
+                data=body.encode() if body is not None else None,
+                headers=headers,
+                allow_redirects=False,
+                timeout=self._timeout(min(self.upstream.timeout, left)),
             ) as response:
                 answer = await _read(response)
                 if response.status < 300:
@@ -193,11 +205,11 @@ class Account:
             # From None, and by its class alone: its text quotes the URL.
             raise _unanswered(attempt, error) from None
 
+    def _timeout(self, seconds: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=seconds, sock_connect=self.upstream.connect_timeout, ceil_threshold=3600)
+
     def _connect(self) -> aiohttp.ClientSession:
         upstream = self.upstream
-        timeout = aiohttp.ClientTimeout(
-            total=upstream.timeout, sock_connect=upstream.connect_timeout, ceil_threshold=3600
-        )
         return aiohttp.ClientSession(
             headers={
                 "Authorization": aiohttp.encode_basic_auth(upstream.user, upstream.secret),
@@ -206,7 +218,6 @@ class Account:
             },
             connector=aiohttp.TCPConnector(limit=upstream.connections, keepalive_timeout=_IDLE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=timeout,
             request_class=_LastLook,
             middlewares=(_never_again,),
             trust_env=False,

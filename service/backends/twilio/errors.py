@@ -18,7 +18,8 @@ import msgspec
 LONGEST_RETRY_AFTER = 300.0
 """Seconds: what an upstream may ask for at most. It could as well be away for so long."""
 
-NOT_FOUND: Final = 404
+_NOT_FOUND: Final = 404, 20404
+"""What the API itself says of what is not there. A 404 of anybody before it says nothing."""
 
 _BAD_REQUESTS = frozenset({400, 413, 414, 422, 431})
 """What was sent is invalid, or too long (RFC 9110, 15.5; RFC 6585, 5)."""
@@ -84,6 +85,11 @@ class Refused(UpstreamError):
         self.message = message
 
     @property
+    def missing(self) -> bool:
+        """Whether it is that there is nothing of the kind."""
+        return (self.status, self.code) == _NOT_FOUND
+
+    @property
     def bad_request(self) -> bool:
         """Whether it is what was sent that it does not take: another request may be taken."""
         return self.status in _BAD_REQUESTS
@@ -106,6 +112,9 @@ def of_answer(status: int, body: bytes, retry_after: str | None, hidden: Iterabl
             return AccountRefused(refused.reason, max(_ACCOUNT_SECONDS, seconds or 0.0))
         case 408:
             return NotDone(refused.reason, seconds)
+    if status < 400 or (status == _NOT_FOUND[0] and not refused.missing):
+        # The API has no such answers: a proxy has, while what is behind it is away.
+        return OutcomeUnknown(refused.reason, seconds)
     return OutcomeUnknown(refused.reason, seconds) if status >= 500 else refused
 
 
@@ -136,7 +145,7 @@ def _seconds(retry_after: str | None) -> float | None:
     except ValueError:
         try:
             at = parsedate_to_datetime(retry_after)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from service.backends.twilio.account import Account, Attempt
 from service.backends.twilio.bindings import BindingList, read
-from service.backends.twilio.errors import NOT_FOUND, OutcomeUnknown, Refused
+from service.backends.twilio.errors import OutcomeUnknown, Refused
 from service.backends.twilio.pages import Page, cursor, groups, query
 
 B = TypeVar("B")
@@ -27,7 +27,7 @@ class Bindings(Generic[B]):
         try:
             answer = await self.account.request("GET", f"{self._path}/{sid}", operation="fetch", attempt=attempt)
         except Refused as refused:
-            if refused.status == NOT_FOUND:
+            if refused.missing:
                 return None
             raise
         return read(answer, self._kind)
@@ -37,7 +37,7 @@ class Bindings(Generic[B]):
         try:
             await self.account.request("DELETE", f"{self._path}/{sid}", operation="delete", attempt=attempt)
         except Refused as refused:
-            if refused.status == NOT_FOUND:
+            if refused.missing:
                 return False
             raise
         return True

@@ -60,8 +60,8 @@ for n = 6, #ARGV, 10 do
     -- It was looked at once nothing late could come any more, and refused: there is nothing left to look for.
     if verdict == 'dead' and r.doubt and r.doubt <= began then r.doubt = nil end
     if verdict == 'later' or verdict == 'back' or verdict == 'full' then
+      if verdict == 'full' and not r.full then r.full, r.attempts = 1, 0 end
       if verdict ~= 'back' then r.attempts = math.min(r.attempts + 1, 255) end
-      if verdict == 'full' then r.full = 1 end
       if r.doubt and r.notify == APPLIED then
         r.past, r.notify = applied_section(r, r.notify), UNKNOWN
       end

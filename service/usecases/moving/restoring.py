@@ -16,8 +16,7 @@ from service.store.places import Place
 from service.usecases.moving.pacing import Pace
 from service.usecases.service import Service
 
-_HEAD_BYTES = 65_536
-_LONGEST_LINE = 1024 * 1024
+_LONGEST_LINE = _CHUNK = 1024 * 1024
 
 
 class _Reached(msgspec.Struct, array_like=True):
@@ -73,10 +72,12 @@ async def restore(
 
 
 def _name(archive: BinaryIO, dry_run: bool) -> bytes:
+    # Of the whole: archives of one Service may begin alike and be equally long.
     archive.seek(0)
-    head = hashlib.sha256(archive.read(_HEAD_BYTES))
-    head.update(b"%d" % archive.seek(0, 2))
-    return (b"dry:" if dry_run else b"file:") + head.digest()[:16]
+    digest = hashlib.sha256()
+    while chunk := archive.read(_CHUNK):
+        digest.update(chunk)
+    return (b"dry:" if dry_run else b"file:") + digest.digest()[:16]
 
 
 def _begin(service: Service, archive: BinaryIO) -> _Reached:

@@ -171,7 +171,9 @@ class Application:
     async def _refused(self, refused: Refused, known: list[Held] | None) -> Observation:
         record, identity = self._record, self._record.attributes.identity
         may_be_full = refused.bad_request and refused.code == _INVALID
-        if may_be_full and record.attempts < _TRIES_WHEN_FULL and await self._makes_room(identity):
+        # What it had failed before the upstream was found full is no try of these.
+        tries = record.attempts if record.full else 0
+        if may_be_full and tries < _TRIES_WHEN_FULL and await self._makes_room(identity):
             return Observation(record, Verdict.FULL, delay_ms=_AGAIN_MS, reason=refused.reason)
         # Whoever had the address before has lost it, even if its new owner does not get it.
         if known is None:

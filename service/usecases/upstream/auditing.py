@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from service.backends.twilio import Attempt, Refused
+from service.backends.twilio import Attempt, OutcomeUnknown, Refused
 from service.domain.record import Channel, Record, State
 from service.domain.upstream import Agreed, decide
 from service.store.audits import Finding
@@ -95,5 +95,7 @@ async def _has_gone(upstream: NotifyUpstream, sid: str, attempt: Attempt) -> boo
     except Refused as refused:
         if not refused.bad_request:
             raise
-        # No answer about this one, which must not keep the walk from the others.
-        return False
+    except OutcomeUnknown:
+        pass
+    # No answer about this one, which must not keep the walk from the others.
+    return False

@@ -113,7 +113,7 @@ async def delete(
             _, wake, _ = await service.registrations.remove_binding(known_as, Channel.CHAT)
             service.wake(wake, traceparent)
     async with _answered():
-        await upstream.bindings.delete(sid, Attempt(time.monotonic() + WAIT_SECONDS))
+        await upstream.bindings.delete(sid)
     return True
 
 

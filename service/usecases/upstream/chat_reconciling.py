@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import structlog
 
-from service.backends.twilio import Attempt, ChatBinding, Refused
+from service.backends.twilio import Attempt, ChatBinding, OutcomeUnknown, Refused
 from service.domain.judging import Judgement, Listed, judge
 from service.domain.record import Record
 from service.usecases.service import Service
@@ -76,13 +76,15 @@ async def judge_listed(
 async def reconcile(service: Service, upstream: ChatUpstream, identities: Sequence[str], attempt: Attempt) -> int:
     """List identities and delete what must not stay; answers how many bindings that were.
 
-    An identity that the upstream refuses, or a delete, is passed over: the others must not wait for it.
+    An identity that the upstream refuses, or a delete, is passed over: the others must not wait for it. Nor must they
+    for a delete of which nobody knows what came; that is raised when they are done.
 
     Raises:
         UpstreamError: not all of it was done.
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
     count = refused = 0
+    unknown: OutcomeUnknown | None = None
     for judgements in await judged(service, upstream, identities, attempt):
         try:
             if isinstance(judgements, Refused):
@@ -90,8 +92,12 @@ async def reconcile(service: Service, upstream: ChatUpstream, identities: Sequen
             count += await delete_unwanted(upstream, judgements, attempt)
         except Refused:
             refused += 1
+        except OutcomeUnknown as error:
+            unknown = error
     if refused:
         _log.warning("reconciling_refused", service=service.sid, identities=refused)
+    if unknown is not None:
+        raise unknown
     return count
 
 

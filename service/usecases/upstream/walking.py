@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-from service.backends.twilio import Attempt, Refused
+import structlog
+
+from service.backends.twilio import Attempt, OutcomeUnknown, Refused
 from service.store.adoptions import Outcome, Source
 from service.store.audits import Turns
 from service.usecases.service import Service
@@ -14,8 +16,9 @@ from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
 from service.usecases.upstream.chat_reconciling import reconcile
 
 _SECONDS = 30.0
-"""What a page may take; older than a minute it would tell nothing any more."""
+"""What a page may take; older than a minute it would tell nothing any more. Deletes begin within this."""
 
+_log = structlog.get_logger(__name__)
 _CHANGES = frozenset({Outcome.ADOPTED, Outcome.REMOVED})
 
 
@@ -47,7 +50,7 @@ async def chat_walk_step(service: Service, upstream: ChatUpstream) -> int | None
     position = await _turn(upstream, upstream.walk)
     if position is None:
         return None
-    attempt = Attempt(time.monotonic() + _SECONDS)
+    attempt = Attempt(time.monotonic() + _SECONDS + upstream.config.timeout)
     try:
         page = await upstream.bindings.page(position.decode() or None, attempt)
     except Refused:
@@ -55,7 +58,12 @@ async def chat_walk_step(service: Service, upstream: ChatUpstream) -> int | None
         raise
     # Listed anew: doubles may be on other pages.
     identities = list(dict.fromkeys(binding.identity for binding in page.bindings))
-    deleted = await reconcile(service, upstream, identities, attempt) if identities else 0
+    deleted = 0
+    try:
+        deleted = await reconcile(service, upstream, identities, attempt) if identities else 0
+    except OutcomeUnknown as error:
+        # The next walk comes by here again; this one must not stay.
+        _log.warning("chat_walk_unsure", service=service.sid, error=error.reason)
     await _go_on(upstream.walk, page.next, position)
     return deleted
 

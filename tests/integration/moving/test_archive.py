@@ -196,6 +196,20 @@ async def test_it_goes_on_where_it_ended(here: Bench, there: Bench) -> None:
         assert (await archive(there) == lines) is not dry_run
 
 
+async def test_another_archive_that_begins_alike_is_begun_anew(here: Bench, there: Bench) -> None:
+    """And is as long: a later one, of which only the last lines are new."""
+    await here.login_many(350)
+    first = await archive(here)
+    later = first[:-1] + first[-1:].replace(b"\n", b" ")
+
+    def dies(_: Progress) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        await restored(there, first, told=dies)
+    assert sum((await restored(there, later)).values()) == 350
+
+
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [

@@ -114,3 +114,13 @@ async def test_a_removal_begins_with_as_many_tries_as_anything(desk: Desk) -> No
     again = await desk.ledgers.take_chat(lane, 10, 30_000)
     assert again is not None
     assert [record.attempts for record in again[1][0].records] == [0]
+
+
+async def test_a_new_version_takes_the_letters_of_the_old_one_along(desk: Desk) -> None:
+    """What they tell of is wanted no more, and to retry them would be to go back."""
+    await desk.login("alice", "token", "phone", channels=BOTH)
+    await desk.kill("token")
+    await desk.kill_chat("alice", "alice:phone")
+    assert len(await desk.ledgers.dead_letters()) == 2
+    await desk.login("alice", "token", "phone", channels=BOTH, tags=("new",))
+    assert await desk.ledgers.dead_letters() == []

@@ -96,6 +96,10 @@ async def test_a_compatible_create_leaves_a_chat_binding_alone(desk: Desk) -> No
         again = await desk.login("alice", "token", keep=True, settle=True)
         assert (again.outcome, again.record.sid) == (Outcome.UNCHANGED, first.record.sid)
         assert len(await desk.ledgers.dead_letters()) == 1
+    tagged = await desk.login("alice", "token", tags=("new",), keep=True, settle=True)
+    assert (tagged.outcome, tagged.record.chat) == (Outcome.ACCEPTED, State.FAILED)
+    assert len(await desk.ledgers.dead_letters()) == 1
+    first = await desk.login("alice", "token", keep=True, settle=True)
     await desk.logout("alice", device="phone", channels=CHAT)
     again = await desk.login("alice", "token", keep=True, settle=True)
     assert (again.outcome, again.record.sid) == (Outcome.UNCHANGED, first.record.sid)

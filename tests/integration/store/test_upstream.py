@@ -196,10 +196,17 @@ async def test_a_removal_knows_who_comes_in_its_place(desk: UpstreamDesk) -> Non
 async def test_an_upstream_without_room_is_told_of(desk: UpstreamDesk) -> None:
     """Row 18: the old binding need not wait for the one that there is no room for."""
     await desk.login("alice", "token")
+    for tries in (1, 2):
+        lease, taken = await desk.take("token")
+        await desk.upstream.settle(desk.lane("token"), lease, [Observation(taken.record, Verdict.LATER)])
+        lease, taken = await desk.take("token")
+        assert taken.record.attempts == tries
+        await desk.upstream.settle(desk.lane("token"), lease, [Observation(taken.record, Verdict.FULL)])
+        lease, taken = await desk.take("token")
+        # What it had failed before is no try of these.
+        assert (taken.record.full, taken.record.attempts) == (True, 1 if tries == 1 else 3)
+        await desk.upstream.settle(desk.lane("token"), lease, [Observation(taken.record, Verdict.BACK)])
     lease, taken = await desk.take("token")
-    await desk.upstream.settle(desk.lane("token"), lease, [Observation(taken.record, Verdict.FULL)])
-    lease, taken = await desk.take("token")
-    assert (taken.record.full, taken.record.attempts) == (True, 1)
     await desk.held("token", lease, taken.record)
     assert not (await desk.known("token")).full
 

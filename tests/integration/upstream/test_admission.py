@@ -52,10 +52,9 @@ async def test_all_processes_share_one_rate(redis: Redis) -> None:
     """However many ask, what they get together is the account's rate, and a tenth of a second's worth at once."""
     times = await admitted(workers(redis, rate=200), 1.0)
     # Less only where the machine is too busy to ask.
-    assert 100 <= len(times) <= 200 + 20 + 1
-    # In no stretch of it more than in any other.
-    busiest = max(sum(1 for at in times if start <= at < start + 0.25) for start in times)
-    assert busiest <= 50 + 20 + 1
+    assert len(times) >= 100
+    # None before its time; a machine that is busy makes them late.
+    assert all(number <= 200 * at + 20 + 1 for number, at in enumerate(sorted(times), start=1))
 
 
 @pytest.mark.proof

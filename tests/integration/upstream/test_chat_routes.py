@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 
+from service.bootstrap import runtime
 from service.domain.errors import BadPageToken, UpstreamSilent
 from service.domain.sids import BindingSid, user_sid
+from service.settings import load
 from service.usecases import chat_bindings
 from service.usecases.chat_bindings import Filter
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
 from service.usecases.paging import Position
-from tests.integration.upstream.chat import BOTH, There
+from tests.integration.upstream.chat import BOTH, There, settings_here
 from tests.integration.upstream.pair import Pair
+from tests.servers.fault_proxy import FaultProxy
+from tests.servers.valkey import ValkeyServer
 from workers.listing import list_owed
 
 pytestmark = pytest.mark.usefixtures("quick_backoff")
@@ -84,6 +88,24 @@ async def test_a_logout_of_the_identity_reaches_what_was_never_registered(chat: 
     assert await chat_bindings.fetch(chat.service, sids[0]) is None
     assert await list_owed(chat.service) == 1
     assert await there.endpoints() == {("bob", "e-watch")}
+
+
+async def test_routes_ask_however_long_a_request_may_take(
+    valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str, api: str, there: There
+) -> None:
+    """By default as long as a client waits: what only reads begins all the same, and is cut short if need be."""
+    valkey.call("FLUSHALL")
+    times = {"BINDERY_UPSTREAM_TIMEOUT": "10", "BINDERY_UPSTREAM_LONGEST_REQUEST": "60"}
+    phone, pc = await there.connect("alice", "e-phone", "e-pc")
+    async with runtime(load({**settings_here(valkey, proxy, api), **times})) as running:
+        service = Pair(running, proxy, upstream_url).service
+        found = await chat_bindings.fetch(service, phone)
+        assert found is not None
+        for wanted in Filter(), Filter(identities=("alice",)):
+            page = await chat_bindings.page(service, wanted, Position(), 50)
+            assert {binding.sid for binding in page.items} == {phone, pc}
+        assert await chat_bindings.delete(service, pc)
+        assert await there.endpoints() == {("alice", "e-phone")}
 
 
 async def test_a_users_list_reads_through(chat: Pair, there: There) -> None:

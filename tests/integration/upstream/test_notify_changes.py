@@ -55,6 +55,29 @@ async def test_where_the_upstream_is_full_the_old_one_goes_first(pair: Pair) -> 
     assert await pair.service.ledgers.dead_letters() == []
 
 
+async def test_an_outage_before_does_not_count_where_the_upstream_is_full(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it was tried in vain while the upstream was away, the old one still makes room."""
+    monkeypatch.setattr("service.usecases.upstream.applying._TRIES_WHEN_FULL", 3)
+    for n in range(20):
+        await pair.bind("alice", f"token-{n}", f"phone-{n}")
+    await pair.converge()
+    await pair.proxy.down()
+    await pair.bind("alice", "new", "phone-7")
+    for tries in range(1, 5):
+        await eventually(lambda: _tried(pair, tries))  # noqa: B023  # asked before the next one
+    await pair.proxy.up()
+    await pair.converge()
+    assert "new" in await pair.owners()
+    assert await pair.service.ledgers.dead_letters() == []
+
+
+async def _tried(pair: Pair, tries: int) -> bool:
+    await pair.drain_notify()
+    return bool((await pair.record("new")).attempts >= tries)
+
+
 async def test_whoever_lost_an_address_does_not_keep_it_where_its_new_owner_is_refused(pair: Pair) -> None:
     """Row 19: the upstream is full for bob, with bindings that were never ours."""
     await pair.bind("alice", TOKEN, "phone")

@@ -47,6 +47,20 @@ async def test_the_audit_goes_on_without_it(pair: Pair) -> None:
     assert await pair.running.store.command("GET", anchor + b":audit", key=anchor) == b""
 
 
+async def test_the_audit_goes_on_past_what_always_fails(pair: Pair) -> None:
+    """A binding of which the upstream does not say whether it has it is no end of the walk either."""
+    for n in range(10):
+        await pair.bind(f"user-{n}", f"token-{n}")
+    await pair.converge()
+    gone = [(await pair.bindings(f"user-{n}"))[0]["sid"] for n in (3, 5)]
+    for sid in gone:
+        await pair.delete_there(sid)
+    pair.proxy.refuse(f"Bindings/{gone[0]}", status=500)
+    assert await audited(pair) == 1
+    assert await pair.maybe("token-5") is None
+    assert (await pair.record("token-3")).notify == State.APPLIED
+
+
 async def test_others_that_are_in_doubt_are_listed_without_it(pair: Pair) -> None:
     """Of a batch that shares one list; it is sent once more, and what the upstream says of it is its dead letter."""
     addresses = of_one_lane(pair)

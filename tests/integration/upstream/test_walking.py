@@ -110,6 +110,21 @@ async def chat_walked(chat: Pair) -> int | None:
     return await chat_walk_step(chat.service, chat.service.chat_upstream)
 
 
+async def test_a_chat_binding_that_cannot_be_deleted_keeps_the_walk_from_nothing(chat: Pair, there: There) -> None:
+    """The others of its page go, and the walk goes on to the next one."""
+    for name in ("phone", "tablet", "pc"):
+        await chat.bind("bob", f"t-{name}", name, channels=BOTH, endpoint=f"e-{name}")
+    await chat.converge()
+    await there.connect("alice", "e-phone")
+    [stuck] = await there.connect("carol", "e-tablet")
+    await there.connect("dave", "e-pc")
+    chat.proxy.refuse(f"Bindings/{stuck}", status=500)
+    await chat_walked(chat)
+    assert await there.endpoints(("alice", "carol", "dave")) == {("carol", "e-tablet")}
+    anchor = chat.service.section.anchor
+    assert await chat.running.store.command("GET", anchor + b":chat-walk", key=anchor) == b""
+
+
 async def test_chat_bindings_that_must_not_stay_are_found(chat: Pair, there: There) -> None:
     """An endpoint that is another identity's; what is registered, and what is not known here, stays."""
     await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")

@@ -12,14 +12,28 @@ TOKEN = "fTn0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (301, Refused), (400, Refused), (401, AccountRefused), (403, AccountRefused), (404, Refused), (405, Refused),
+        (301, OutcomeUnknown), (400, Refused), (401, AccountRefused), (403, AccountRefused), (404, OutcomeUnknown),
+        (405, Refused),
         (408, NotDone), (409, Refused), (413, Refused), (415, Refused), (429, Throttled), (500, OutcomeUnknown),
         (502, OutcomeUnknown), (503, OutcomeUnknown), (504, OutcomeUnknown),
     ],
 )  # fmt: skip
 def test_a_status_says_what_came_of_it(status: int, kind: type[UpstreamError]) -> None:
-    """4xx is final but for what is not about the request; of a 5xx nobody can say whether it took effect."""
+    """4xx is final but for what is not about the request; of a 5xx nobody can say whether it took effect.
+
+    Nor of what is not the API's own: redirects, and a 404 without its code.
+    """
     assert type(of_answer(status, b"", None, ())) is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "missing"), [(b'{"code": 20404}', True), (b'{"code": 404}', False), (b"<html>not found", False)]
+)
+def test_only_the_api_itself_can_say_that_there_is_nothing(body: bytes, missing: bool) -> None:
+    """A proxy that answers 404 while what is behind it is away would have bindings forgotten that are there."""
+    error = of_answer(404, body, None, ())
+    assert (isinstance(error, Refused) and error.missing) is missing
+    assert isinstance(error, OutcomeUnknown) is not missing
 
 
 def test_code_and_message_come_through() -> None:
@@ -61,7 +75,17 @@ def test_a_long_message_is_cut() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [(None, None), ("", None), ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("86400", 300.0), ("soon", None), ("nan", None)],
+    [
+        (None, None),
+        ("", None),
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("86400", 300.0),
+        ("soon", None),
+        ("nan", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+    ],
 )
 def test_retry_after_in_seconds(header: str | None, seconds: float | None) -> None:
     """Bounded: an upstream may not stop us for a day."""
