@@ -20,9 +20,10 @@ _log = structlog.get_logger(__name__)
 
 
 def introduce(directory: Directory) -> None:
-    """Begin with zeros: a rate needs something to begin with."""
+    """Begin with zeros: a rate needs something to begin with; and with a sweep: one that never comes is late, too."""
     catalogue.introduce("worker")
     for service in directory.services:
+        catalogue.SWEPT.labels(service.config.name).set(time.time())
         catalogue.LANES_SWEPT.labels(service.config.name)
         for ledger in Ledger:
             for verdict in Verdict:

@@ -7,11 +7,19 @@ import click
 
 from service.cli import credentials, socket_path
 from service.settings import Settings, SettingsError, load
+from service.settings.faults import Faults
+from service.settings.loading import PREFIX
+from service.settings.secret_files import with_files
 
 
 def data_dir() -> Path:
     """Where `bindery up` keeps its things, by the environment."""
     return Path(os.environ.get("BINDERY_DATA_DIR") or ".bindery").expanduser().absolute()
+
+
+def given() -> dict[str, str]:
+    """The environment, completed by the files of BINDERY_SECRETS_DIR; what is wrong with those, `loaded` says."""
+    return with_files(os.environ, PREFIX, Faults())
 
 
 def local_settings() -> Settings:
@@ -20,7 +28,7 @@ def local_settings() -> Settings:
     Raises:
         click.ClickException: with all faults of the settings.
     """
-    environ = credentials.beside(data_dir(), os.environ)
+    environ = credentials.beside(data_dir(), given())
     if not environ.get("BINDERY_REDIS_URL") and (data_dir() / credentials.FILE).exists():
         environ["BINDERY_REDIS_URL"] = socket_path.url(socket_path.choose(data_dir()))
     return loaded(environ)

@@ -71,8 +71,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     sentinel_login: Login = Login()
 
 
-def parse(url: str) -> Target:
-    """Reads a URL of the forms above, and the TLS files it names.
+def parse(url: str, *, files: bool = True) -> Target:
+    """Reads a URL of the forms above, and the TLS files it names; without ``files`` those are left unread.
 
     Raises ValueError, whose text never holds credentials.
     """
@@ -87,8 +87,9 @@ def parse(url: str) -> Target:
     allowed = {"db"}
     allowed |= _TLS_PARAMETERS if secure else set()
     allowed |= _SENTINEL_PARAMETERS if kind == "sentinel" else set()
-    if unknown := sorted(set(parameters) - allowed):
-        raise ValueError(f"a {scheme}:// URL takes no parameter {', '.join(unknown)}")
+    if set(parameters) - allowed:
+        # Not by name: it may be the rest of a password that was not percent-encoded.
+        raise ValueError(f"a {scheme}:// URL takes no other parameters than {', '.join(sorted(allowed))}")
 
     primary_name, database = "", path
     addresses: tuple[Address, ...]
@@ -114,7 +115,7 @@ def parse(url: str) -> Target:
         kind=kind,
         addresses=addresses,
         login=Login(unquote(username) or None, unquote(password) or None, db),
-        tls=_tls(parameters) if secure else None,
+        tls=_tls(parameters, files=files) if secure else None,
         primary_name=unquote(primary_name),
         sentinel_login=Login(parameters.get("sentinel_username"), parameters.get("sentinel_password")),
     )
@@ -146,13 +147,13 @@ def _database(text: str) -> int:
     return int(text or 0)
 
 
-def _tls(parameters: dict[str, str]) -> ssl.SSLContext:
+def _tls(parameters: dict[str, str], *, files: bool) -> ssl.SSLContext:
     requirement = parameters.get("ssl_cert_reqs", "required")
     if requirement not in ("required", "none"):
         raise ValueError("ssl_cert_reqs is required or none")
     try:
-        context = ssl.create_default_context(cafile=parameters.get("ssl_ca_certs"))
-        if certificate := parameters.get("ssl_certfile"):
+        context = ssl.create_default_context(cafile=parameters.get("ssl_ca_certs") if files else None)
+        if files and (certificate := parameters.get("ssl_certfile")):
             context.load_cert_chain(certificate, parameters.get("ssl_keyfile"))
     except OSError as error:
         raise ValueError("ssl_ca_certs, ssl_certfile or ssl_keyfile cannot be read") from error

@@ -3,6 +3,8 @@
 import re
 from urllib.parse import urlsplit
 
+from service.redis.url import parse
+
 ONE_SERVER = frozenset({"redis", "rediss"})
 SENTINEL = frozenset({"redis+sentinel", "rediss+sentinel"})
 CLUSTER = frozenset({"redis+cluster", "rediss+cluster"})
@@ -28,6 +30,7 @@ def store_url(value: str) -> str:
     if scheme == "unix":
         if not urlsplit(value).path.startswith("/") or urlsplit(value).path == "/":
             raise ValueError("must be unix:// and an absolute path")
+        _check_parameters(value)
         return value
     netloc, _, path = rest.partition("?")[0].partition("/")
     hosts = netloc.rpartition("@")[2].split(",")
@@ -39,7 +42,16 @@ def store_url(value: str) -> str:
         raise ValueError(f"must be {scheme}://host:port,…/name-of-the-master or …/name-of-the-master/database")
     if scheme in CLUSTER and path.strip("/") not in {"", "0"}:
         raise ValueError("must not name a database: a Cluster has only database 0")
+    _check_parameters(value)
     return value
+
+
+def _check_parameters(value: str) -> None:
+    # What follows the question mark, by who connects with it. The files of TLS need not be where settings are read.
+    try:
+        parse(value, files=False)
+    except ValueError as error:
+        raise ValueError(f"must be one to connect with: {error}") from None
 
 
 def queue_url(value: str) -> str:

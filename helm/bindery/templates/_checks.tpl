@@ -128,6 +128,10 @@
 {{- end -}}
 
 {{- define "bindery.checks.scaling" -}}
+{{- $worker := .Values.worker.autoscaling -}}
+{{- if and .Values.valkey.enabled .Values.networkPolicy.enabled (eq $worker.kind "keda") (eq $worker.keda.trigger "redis") -}}
+{{- fail "worker.autoscaling.kind: must not be keda with its trigger redis beside valkey.enabled and networkPolicy.enabled, which lets no operator reach the store" -}}
+{{- end -}}
 {{- range $name := list "api" "worker" -}}
 {{- $scaling := (get $.Values $name).autoscaling -}}
 {{- if lt (int $scaling.maxReplicas) (int $scaling.minReplicas) -}}

@@ -7,13 +7,13 @@ enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
   {{- with .Values.podSecurity }}
-  {{- if kindIs "float64" .runAsUser }}
+  {{- if not (kindIs "invalid" .runAsUser) }}
   runAsUser: {{ int64 .runAsUser }}
   {{- end }}
-  {{- if kindIs "float64" .runAsGroup }}
+  {{- if not (kindIs "invalid" .runAsGroup) }}
   runAsGroup: {{ int64 .runAsGroup }}
   {{- end }}
-  {{- if kindIs "float64" .fsGroup }}
+  {{- if not (kindIs "invalid" .fsGroup) }}
   fsGroup: {{ int64 .fsGroup }}
   fsGroupChangePolicy: OnRootMismatch
   {{- end }}

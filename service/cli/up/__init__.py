@@ -1,7 +1,6 @@
 """`bindery up`: embedded Valkey, API and workers under one supervisor."""
 
 import asyncio
-import os
 import shutil
 import socket
 import sys
@@ -23,11 +22,11 @@ from service.telemetry.shared import FOLDER, PROCESS
 @click.command("up", short_help="Serve on this machine: API, workers, an embedded Valkey.")
 def command() -> None:
     """Serve: API, worker, and an embedded Valkey unless BINDERY_REDIS_URL names a store."""
-    path = local.data_dir()
-    embedded = not os.environ.get("BINDERY_REDIS_URL")
+    path, given = local.data_dir(), local.given()
+    embedded = not given.get("BINDERY_REDIS_URL")
     try:
         lock = data_dir.claim(path)
-        environ = credentials.ensure(path, os.environ)
+        environ = credentials.ensure(path, given)
         store = socket_path.choose(path)
         if embedded:
             (path / "valkey").mkdir(mode=0o700, exist_ok=True)
@@ -44,7 +43,7 @@ def command() -> None:
     host, port = listener.local_address(listening)
     stages = [_valkey(path, store, environ, lock)] if embedded else []
     environ, shared = _shared_metrics(settings, environ, path)
-    stages += _api_and_workers(settings, environ, listening, shared)
+    stages += _api_and_workers(settings, environ, listening, shared, lock)
     started = partial(_say_welcome, settings, listener.url(host, port), shared)
     grace = settings.shutdown_delay + settings.shutdown_grace
     asyncio.run(supervise(stages, grace=grace, say=_say, started=started))
@@ -82,9 +81,9 @@ def _valkey(path: Path, store: Path, environ: dict[str, str], lock: int) -> Stag
 
 
 def _api_and_workers(
-    settings: Settings, environ: dict[str, str], listening: socket.socket, shared: socket.socket | None
+    settings: Settings, environ: dict[str, str], listening: socket.socket, shared: socket.socket | None, lock: int
 ) -> list[Stage]:
-    fds = [shared.fileno()] if shared is not None else []
+    fds = [lock, shared.fileno()] if shared is not None else [lock]
     api_fds = [*fds, listening.fileno()]
     api_environ = {**environ, LISTEN_FD: str(listening.fileno())}
     api = [sys.executable, "-m", "service.cli", "api"]

@@ -98,8 +98,15 @@ class Child:
             try:
                 self._process = await asyncio.shield(making)
             except asyncio.CancelledError:
-                self._process = await making
+                with contextlib.suppress(OSError):
+                    self._process = await making
                 raise
+            except OSError as error:
+                # No memory, no process left, a program that is just being replaced: it may pass.
+                self._say(f"{self.name} cannot be started: {error.strerror}; trying again in {delay:g} s")
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, self._longest_delay)
+                continue
             status = await self._process.wait()
             if time.monotonic() - began >= _STEADY:
                 delay = self._first_delay

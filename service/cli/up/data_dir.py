@@ -5,8 +5,8 @@ import os
 import time
 from pathlib import Path
 
-_LAST_WORDS = 10.0
-"""Seconds that the Valkey of a supervisor that was killed has to write its last and let go of the lock."""
+_LAST_WORDS = 30.0
+"""Seconds that the children of a supervisor that was killed have to end, and to let go of lock and sockets."""
 
 
 class InUseError(Exception):
@@ -16,7 +16,8 @@ class InUseError(Exception):
 def claim(path: Path) -> int:
     """Make `path` (mode 0700) and lock it; the lock lasts as long as the returned descriptor, in any process.
 
-    The embedded Valkey inherits the descriptor: data that a left-over Valkey still writes stays locked.
+    Every child inherits the descriptor: what a left-over Valkey still writes stays locked, and so does a left-over API
+    that still listens.
 
     Raises:
         InUseError: it is locked.

@@ -69,6 +69,7 @@ BAD: list[tuple[str, str, Any]] = [
     (TRIAL, "valkey.maxmemory", "384 MB"),
     (TRIAL, "valkey.persistence.size", "8"),
     (TRIAL, "worker.autoscaling.kind", "vpa"),
+    (TRIAL, "worker.autoscaling.kind", "keda"),
     (TRIAL, "storeCheck.hooks", "post-install,after-lunch"),
     (TRIAL, "storeCheck.hooks", "pre-install"),
     (PRODUCTION, "redis.hosts", ["two words"]),

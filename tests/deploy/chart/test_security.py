@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.deploy.chart.helm import CHART, MATRIX, Document, Helm, named, of_kind, pods
 
@@ -14,6 +15,18 @@ matrix = pytest.mark.parametrize("values", MATRIX, ids=lambda path: path.stem)
 
 #: Pod Security Standards, profile `restricted`: the kinds of volumes it admits.
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+
+
+@pytest.mark.parametrize("written", ["--set", "--set-json"])
+def test_the_user_is_the_one_that_is_asked_for(helm4: Helm, written: str) -> None:
+    """Helm reads a number as one type or another, depending on where it is written."""
+    wanted = (written, "podSecurity.runAsUser=1000", written, "podSecurity.fsGroup=1001")
+    done = helm4.template("--values", str(CHART / "ci" / "trial.yaml"), *wanted)
+    assert done.returncode == 0, done.stderr
+    found = pods([document for document in yaml.safe_load_all(done.stdout) if document])
+    assert found
+    for spec in found.values():
+        assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["fsGroup"]) == (1000, 1001)
 
 
 @matrix

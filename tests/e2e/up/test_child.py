@@ -1,10 +1,14 @@
 """The supervised child, with small programs in place of the API and the workers."""
 
 import asyncio
+import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from service.cli.up import tether
 from service.cli.up.child import Child
@@ -40,6 +44,34 @@ async def test_the_delay_doubles_up_to_a_limit() -> None:
     delays = [(await lines.next()).removeprefix("one ended with status 7; starting it again in ") for _ in range(4)]
     await child.stop(1)
     assert delays == ["0.01 s", "0.02 s", "0.04 s", "0.04 s"]
+
+
+async def test_a_child_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process may be left, for a while; and a stop meanwhile is a stop like any other."""
+    lines = Lines()
+    child = python("while True: pass", lines)
+    spawn, failures = child._spawn, 0
+
+    async def failing() -> asyncio.subprocess.Process:
+        nonlocal failures
+        failures += 1
+        if failures != 3:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return await spawn()
+
+    monkeypatch.setattr(child, "_spawn", failing)
+    child.start()
+    for delay in ("0.01", "0.02"):
+        said = await lines.next()
+        assert said == f"one cannot be started: Resource temporarily unavailable; trying again in {delay} s"
+    while child.pid is None:  # noqa: ASYNC110  # nothing says that it has started
+        await asyncio.sleep(0.01)
+    child_pid = child.pid
+    os.kill(child_pid, signal.SIGKILL)
+    assert "was ended by SIGKILL" in await lines.next()
+    assert "cannot be started" in await lines.next()
+    await child.stop(1)
+    assert child.pid is None
 
 
 async def test_a_child_that_ignores_sigterm_is_killed_after_the_grace() -> None:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.e2e.up.conftest import PATIENCE, Up
+from tests.servers.valkey import free_port
 
 
 def gone(pids: list[int]) -> bool:
@@ -90,6 +91,41 @@ def test_no_orphan_is_left_by_a_killed_supervisor(up: Up, data_dir: Path) -> Non
         assert gone(children)
     finally:
         assert again.stop() == 0
+
+
+def test_a_start_waits_for_what_a_killed_supervisor_has_left(data_dir: Path) -> None:
+    """An API that ends each connection in its own time still has the ports, which nobody else wants."""
+    fixed = {
+        "BINDERY_PORT": str(free_port()),
+        "BINDERY_METRICS_PORT": str(free_port()),
+        "BINDERY_SHUTDOWN_DELAY": "2",
+    }
+    up = Up(data_dir, **fixed)
+    with httpx.Client() as client:
+        assert client.get(f"{up.url()}/version").status_code == 200
+        up.stop(signal.SIGKILL)
+        again = Up(data_dir, **fixed)
+        try:
+            again.url()
+        finally:
+            assert again.stop() == 0
+
+
+def test_secrets_in_files_are_the_ones_that_count(data_dir: Path, tmp_path: Path) -> None:
+    """Credentials of its own are made for what is left open alone; so it is for commands beside it."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "BINDERY_AUTH_TOKEN").write_text("the token of the file, which is long enough\n")
+    up = Up(data_dir, BINDERY_SECRETS_DIR=str(tmp_path / "secrets"))
+    try:
+        up.url()
+        assert "the token of the file" in "".join(up.printed)
+    finally:
+        up.stop()
+    (tmp_path / "secrets" / "BINDERY_REDIS_URL").write_text("redis://127.0.0.1:1/0")
+    bindery = [sys.executable, "-m", "service.cli", "check"]
+    done = subprocess.run(bindery, env=up.environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 1
+    assert "fault" in done.stdout.lower() + done.stderr.lower()
 
 
 def test_a_second_start_keeps_credentials_and_data(up: Up, data_dir: Path) -> None:

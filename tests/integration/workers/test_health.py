@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -113,6 +115,20 @@ async def test_what_it_sees_is_in_its_metrics(own: ValkeyServer, tmp_path: Path)
             await eventually(seen)
             worker.send(signal.SIGTERM)
             assert await asyncio.to_thread(worker.wait) == 0
+
+
+async def test_a_sweep_that_never_comes_is_late(tmp_path: Path) -> None:
+    """A worker that does not reach the store from its start on: the alert on its sweeps needs something to go by."""
+    port, began = free_port(), time.time()
+    settings = {**environment(f"redis://127.0.0.1:{free_port()}"), "BINDERY_METRICS_PORT": str(port)}
+    swept = re.compile(r'^bindery_swept_timestamp_seconds{service_name="default"} (\S+)$', re.MULTILINE)
+    with WorkerProcess(settings, tmp_path / "log"):
+
+        async def seen() -> bool:
+            found = swept.search((await asyncio.to_thread(ask, port, "/metrics"))[1] or "")
+            return found is not None and float(found[1]) >= began
+
+        await eventually(seen)
 
 
 EXPECTED = [

@@ -41,12 +41,18 @@ def test_every_kind_of_store_is_accepted(url: str) -> None:
         "redis+sentinel://h1:26379/a/b/c",
         "redis+cluster://h1,,h2",
         "redis+cluster://h1/3",
+        "redis://h/0?socket_timeout=5",
+        "redis://h?db=x",
+        "unix:///run/valkey.sock?password=x",
+        "rediss://h/0?ssl_cert_reqs=maybe",
+        "redis+sentinel://h/main?sentinel_password=first&SECONDHALF",
     ],
 )
 def test_a_malformed_url_is_refused(url: str) -> None:
-    """What no client could use is a fault at start, not an error at the first call."""
-    with pytest.raises(ValueError, match="must"):
+    """What no client could use is a fault at start, not an error at the first call; and no password is quoted."""
+    with pytest.raises(ValueError, match="must") as caught:
         store_url(url)
+    assert "SECONDHALF" not in str(caught.value)
 
 
 def test_a_cluster_needs_a_queue_of_its_own() -> None:
