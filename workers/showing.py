@@ -53,7 +53,7 @@ async def keep_looking(directory: Directory) -> None:
                 # It is away, which others say too; or it may not be asked.
                 _log.debug("not_weighed", service=service.sid, error=type(error).__name__)
         try:
-            await _look_at_breakers(directory)
+            await look_at_breakers(directory)
         except RedisError as error:
             _log.debug("breakers_not_seen", error=type(error).__name__)
         await asyncio.sleep(_EVERY_SECONDS)
@@ -66,13 +66,15 @@ async def _weigh(service: Service) -> None:
     catalogue.MEMORY_MAX.labels(service.config.name).set(int(said.get("maxmemory", 0)))
 
 
-async def _look_at_breakers(directory: Directory) -> None:
-    # All processes share them: whoever calls no more would go on showing what it last heard.
+async def look_at_breakers(directory: Directory) -> None:
+    """Show the breakers. All processes share them: whoever calls no more would go on showing what it last heard."""
     seen: dict[str, list[str]] = {}
     for service in directory.services:
-        for upstream in (service.notify_upstream, service.chat_upstream):
+        for upstream in service.configured:
             if upstream is not None:
-                health = await upstream.account.admission.health()
-                seen.setdefault(upstream.config.host, []).append(health.state)
+                # Nobody calls one that has been cut over: what its breaker was last is of no concern.
+                called = upstream in (service.notify_upstream, service.chat_upstream)
+                state = (await upstream.account.admission.health()).state if called else "closed"
+                seen.setdefault(upstream.config.host, []).append(state)
     for host, states in seen.items():
         show_breaker(host, *states)

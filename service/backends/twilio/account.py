@@ -19,6 +19,7 @@ from yarl import URL
 from service.backends.twilio.admission import Admission
 from service.backends.twilio.errors import (
     AccountRefused,
+    CutShort,
     NotDone,
     OutcomeUnknown,
     Refused,
@@ -39,6 +40,8 @@ LONGEST_ANSWER = 16 * 1024 * 1024
 # Below what servers keep (uvicorn and node 5 s): a request that meets the end of its connection has an unknown outcome.
 _IDLE_SECONDS = 4.0
 _SHORTEST_READ = 1.0
+_FAIR = 0.5
+"""The part of its time that an upstream must have had for no answer to be a fault of its own."""
 _CHUNK = 256 * 1024
 
 
@@ -68,7 +71,10 @@ class Attempt:
 
 class _Request(NamedTuple):
     attempt: Attempt
-    seconds: float
+    needs: float
+    """Seconds that must be left for it to begin."""
+    allowed: float
+    """Seconds that it may take."""
 
 
 _under_way: ContextVar[_Request] = ContextVar("upstream_request")
@@ -82,8 +88,8 @@ class _LastLook(ClientRequest):
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         request = _under_way.get()
-        request.attempt.check(request.seconds)
-        _bound_delivery(conn, request.seconds)
+        request.attempt.check(request.needs)
+        _bound_delivery(conn, request.allowed)
         request.attempt.sent = True
         return await super().send(conn)
 
@@ -169,6 +175,8 @@ class Account:
             case Throttled() | AccountRefused():
                 await self.admission.hold(error.retry_after)
                 await self.admission.done(turn, good=True)
+            case CutShort():
+                pass
             case Unreachable() | OutcomeUnknown():
                 await self.admission.done(turn, good=False)
             case NotDone() if not attempt.sent:
@@ -182,8 +190,9 @@ class Account:
         attempt.sent = False
         attempt.check(needs)
         session = self._session = self._session or self._connect()
-        _under_way.set(_Request(attempt, needs))
         left = math.inf if attempt.deadline is None else attempt.deadline - time.monotonic()
+        allowed = min(self.upstream.timeout, left)
+        _under_way.set(_Request(attempt, needs, allowed))
         headers = traces.outgoing()
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -195,7 +204,7 @@ class Account:
                 data=body.encode() if body is not None else None,
                 headers=headers,
                 allow_redirects=False,
-                timeout=self._timeout(min(self.upstream.timeout, left)),
+                timeout=self._timeout(allowed),
             ) as response:
                 answer = await _read(response)
                 if response.status < 300:
@@ -203,6 +212,8 @@ class Account:
                 raise of_answer(response.status, answer, response.headers.get("Retry-After"), hidden)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             # From None, and by its class alone: its text quotes the URL.
+            if isinstance(error, TimeoutError) and attempt.sent and allowed < _FAIR * self.upstream.timeout:
+                raise CutShort("its caller had no time to wait for the answer") from None
             raise _unanswered(attempt, error) from None
 
     def _timeout(self, seconds: float) -> aiohttp.ClientTimeout:

@@ -72,6 +72,14 @@ class OutcomeUnknown(UpstreamError):
     word = "unknown"
 
 
+class CutShort(OutcomeUnknown):
+    """The caller gave what only reads less time than an upstream may take: no fault of the upstream's."""
+
+
+class NotTheApi(OutcomeUnknown):
+    """Somebody else has answered in the API's place: a proxy while what is behind it is away, or a wrong address."""
+
+
 class Refused(UpstreamError):
     """The upstream refuses this very request: asking again cannot help."""
 
@@ -113,8 +121,7 @@ def of_answer(status: int, body: bytes, retry_after: str | None, hidden: Iterabl
         case 408:
             return NotDone(refused.reason, seconds)
     if status < 400 or (status == _NOT_FOUND[0] and not refused.missing):
-        # The API has no such answers: a proxy has, while what is behind it is away.
-        return OutcomeUnknown(refused.reason, seconds)
+        return NotTheApi(refused.reason, seconds)
     return OutcomeUnknown(refused.reason, seconds) if status >= 500 else refused
 
 

@@ -29,9 +29,13 @@ def claim(path: Path) -> int:
     deadline = time.monotonic() + _LAST_WORDS
     while not _locked(fd):
         owner = os.pread(fd, 20, 0).strip()
-        if (owner.isdigit() and _alive(int(owner))) or time.monotonic() > deadline:
+        name = owner.decode() or "unknown"
+        if owner.isdigit() and _alive(int(owner)):
             os.close(fd)
-            raise InUseError(f"another bindery (process {owner.decode() or 'unknown'}) runs on {path}")
+            raise InUseError(f"another bindery (process {name}) runs on {path}")
+        if time.monotonic() > deadline:
+            os.close(fd)
+            raise InUseError(f"what another bindery (process {name}) has left is still ending on {path}")
         time.sleep(0.05)
     os.ftruncate(fd, 0)
     os.pwrite(fd, str(os.getpid()).encode(), 0)

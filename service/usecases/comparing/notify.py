@@ -104,7 +104,9 @@ def _compare(record: Record, held: Sequence[Binding]) -> _Candidate | None:
 
 def _candidate(record: Record, held: Sequence[BindingSid], agrees: Callable[[BindingSid], bool]) -> _Candidate | None:
     if is_owed(record):
-        return _of(record, What.OWED, record.sid)
+        # Of what is to go the SID is there, or in a trace; a registration without Notify has none of its own.
+        known = [*held, *(trace.sid for trace in record.traces if trace.sid)]
+        return _of(record, What.OWED, record.sid if record.channels & Channel.NOTIFY or not known else known[0])
     if not record.channels & Channel.NOTIFY:
         return _of(record, What.UNWANTED, held[0]) if held else None
     sid = record.visible_sid(Channel.NOTIFY) or record.sid

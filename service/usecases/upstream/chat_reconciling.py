@@ -73,13 +73,18 @@ async def judge_listed(
     ]
 
 
+class Unsure(OutcomeUnknown):
+    """Of some deletes nobody knows what came; all the others are done."""
+
+
 async def reconcile(service: Service, upstream: ChatUpstream, identities: Sequence[str], attempt: Attempt) -> int:
     """List identities and delete what must not stay; answers how many bindings that were.
 
     An identity that the upstream refuses, or a delete, is passed over: the others must not wait for it. Nor must they
-    for a delete of which nobody knows what came; that is raised when they are done.
+    for a delete of which nobody knows what came.
 
     Raises:
+        Unsure: there were such.
         UpstreamError: not all of it was done.
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
@@ -97,7 +102,7 @@ async def reconcile(service: Service, upstream: ChatUpstream, identities: Sequen
     if refused:
         _log.warning("reconciling_refused", service=service.sid, identities=refused)
     if unknown is not None:
-        raise unknown
+        raise Unsure(unknown.reason)
     return count
 
 

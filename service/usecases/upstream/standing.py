@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from service.backends.twilio import Attempt, Refused, UpstreamError
-from service.backends.twilio.errors import AccountRefused, Throttled, Unreachable
+from service.backends.twilio.errors import AccountRefused, NotTheApi, Throttled, Unreachable
 from service.redis import RedisError
 from service.usecases.service import Directory
 from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
@@ -76,6 +76,6 @@ def _mending(error: UpstreamError) -> str:
             return f"is its URL right, and may this process get there (DNS, egress rules, TLS)? {_WAITS.capitalize()}"
         case Throttled():
             return f"set a lower rate; {_WAITS}"
-        case Refused():
+        case Refused() | NotTheApi():
             return "are its URL and its Service SID right?"
     return _WAITS

@@ -6,14 +6,14 @@ import time
 
 import structlog
 
-from service.backends.twilio import Attempt, OutcomeUnknown, Refused
+from service.backends.twilio import Attempt, Refused
 from service.store.adoptions import Outcome, Source
 from service.store.audits import Turns
 from service.usecases.service import Service
 from service.usecases.upstream.adopting import adopt
 from service.usecases.upstream.auditing import TURN_MS, WALK_MS
 from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
-from service.usecases.upstream.chat_reconciling import reconcile
+from service.usecases.upstream.chat_reconciling import Unsure, reconcile
 
 _SECONDS = 30.0
 """What a page may take; older than a minute it would tell nothing any more. Deletes begin within this."""
@@ -61,7 +61,7 @@ async def chat_walk_step(service: Service, upstream: ChatUpstream) -> int | None
     deleted = 0
     try:
         deleted = await reconcile(service, upstream, identities, attempt) if identities else 0
-    except OutcomeUnknown as error:
+    except Unsure as error:
         # The next walk comes by here again; this one must not stay.
         _log.warning("chat_walk_unsure", service=service.sid, error=error.reason)
     await _go_on(upstream.walk, page.next, position)

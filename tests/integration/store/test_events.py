@@ -95,6 +95,16 @@ async def test_what_a_takeover_without_notify_ends_is_not_said_of_the_new_owner(
     assert (await told(desk, count))[0].other_user_sid == user_sid(desk.owner("alice"))
 
 
+async def test_what_was_never_its_own_has_no_sid(desk: Desk) -> None:
+    """That it is refused to go is told all the same."""
+    await desk.login("alice", "token")
+    await desk.drain()
+    await desk.login("bob", "token", channels=CHAT, endpoint="e")
+    await desk.kill("token")
+    failed = (await desk.events())[-1]
+    assert (failed.type, failed.channels, failed.binding_sid) == (EventType.FAILED, ("notify",), None)
+
+
 async def test_what_a_takeover_has_ended_is_not_said_of_a_new_owner_who_has_gone(desk: Desk) -> None:
     """Before any worker was at it."""
     await desk.login("alice", "token")

@@ -7,11 +7,20 @@ from contextlib import suppress
 
 import pytest
 
-from service.backends.twilio import Attempt, NotDone
+from service.backends.twilio import Attempt, NotDone, OutcomeUnknown
+from service.backends.twilio.errors import of_answer
+from service.bootstrap import runtime
+from service.domain.record import Channel
+from service.settings import load
+from service.telemetry.catalogue import UPSTREAM_BREAKER
+from service.usecases.moving.switching import cut_over
 from service.usecases.upstream.probing import probe_step
-from tests.integration.upstream.pair import Pair
+from service.usecases.upstream.standing import _mending
+from tests.integration.upstream.pair import Pair, environment
+from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import eventually
+from workers.showing import look_at_breakers
 
 
 async def state_of(pair: Pair) -> str:
@@ -53,3 +62,36 @@ async def test_a_probe_that_was_not_sent_says_nothing(pair: Pair, valkey: Valkey
             await pair.upstream.bindings.delete("BS" + "1" * 32, Attempt(time.monotonic()))
     assert await state_of(pair) == "probing"
     assert pair.proxy.seen == []
+
+
+async def test_a_read_that_its_caller_had_no_time_for_is_no_fault_of_the_upstreams(
+    valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str
+) -> None:
+    """It may answer in two seconds for all one knows: the breaker, which is everybody's, does not count it."""
+    valkey.call("FLUSHALL")
+    times = {"BINDERY_UPSTREAM_TIMEOUT": "10", "BINDERY_UPSTREAM_LONGEST_REQUEST": "60"}
+    async with runtime(load(environment(valkey.url, proxy.url, **times))) as running:
+        pair = Pair(running, proxy, upstream_url)
+        proxy.script("GET", Fault(Kind.SILENCE), None)
+        with pytest.raises(OutcomeUnknown):
+            await pair.upstream.bindings.page(attempt=Attempt(time.monotonic() + 1.1))
+        await pair.upstream.bindings.page()
+        await pair.upstream.bindings.page()
+        health = await pair.upstream.account.admission.health()
+    assert (health.good, health.bad) == (1, 0)
+
+
+async def test_a_breaker_that_nobody_needs_any_more_is_not_shown(pair: Pair, valkey: ValkeyServer) -> None:
+    """After a cut-over the upstream may be as dead as it likes."""
+    await tripped(pair, valkey)
+    gauge = UPSTREAM_BREAKER.labels(pair.upstream.config.host)
+    await look_at_breakers(pair.running.directory)
+    assert [sample.value for metric in gauge.collect() for sample in metric.samples] == [1]
+    await cut_over(pair.service, Channel.NOTIFY, agreed=True)
+    await look_at_breakers(pair.running.directory)
+    assert [sample.value for metric in gauge.collect() for sample in metric.samples] == [0]
+
+
+def test_who_has_the_wrong_address_is_told_so() -> None:
+    """Not that the work waits until it answers: it does, and never as it should."""
+    assert "URL" in _mending(of_answer(404, b"<html>", None, ()))

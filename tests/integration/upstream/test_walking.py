@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.backends.twilio import NotifyBindings, Refused
+from service.backends.twilio import NotifyBindings, OutcomeUnknown, Refused
 from service.bootstrap import runtime
 from service.settings import load
 from service.store.adoptions import Outcome, Source
@@ -17,7 +17,7 @@ from service.usecases.upstream.adopting import adopt
 from service.usecases.upstream.walking import chat_walk_step, walk_step
 from tests.integration.upstream.chat import BOTH, There, settings_here
 from tests.integration.upstream.pair import Pair
-from tests.servers.fault_proxy import FaultProxy
+from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
 
 TOKEN = "fcm-token-of-a-device"
@@ -123,6 +123,18 @@ async def test_a_chat_binding_that_cannot_be_deleted_keeps_the_walk_from_nothing
     assert await there.endpoints(("alice", "carol", "dave")) == {("carol", "e-tablet")}
     anchor = chat.service.section.anchor
     assert await chat.running.store.command("GET", anchor + b":chat-walk", key=anchor) == b""
+
+
+async def test_a_list_that_fails_is_no_end_of_a_page(chat: Pair, there: There) -> None:
+    """Nothing was looked at: it is the same page's turn again."""
+    await chat.bind("bob", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.converge()
+    await there.connect("alice", "e-phone")
+    chat.proxy.script("GET", None, Fault(Kind.REFUSAL, status=500))
+    with pytest.raises(OutcomeUnknown):
+        await chat_walked(chat)
+    await chat_walked(chat)
+    assert await there.endpoints() == set()
 
 
 async def test_chat_bindings_that_must_not_stay_are_found(chat: Pair, there: There) -> None:

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 import pytest
 
 from service.backends.twilio import NotDone, OutcomeUnknown, Refused, UpstreamError
-from service.backends.twilio.errors import AccountRefused, Throttled, of_answer
+from service.backends.twilio.errors import AccountRefused, NotTheApi, Throttled, of_answer
 
 TOKEN = "fTn0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
 
@@ -12,7 +12,7 @@ TOKEN = "fTn0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (301, OutcomeUnknown), (400, Refused), (401, AccountRefused), (403, AccountRefused), (404, OutcomeUnknown),
+        (301, NotTheApi), (400, Refused), (401, AccountRefused), (403, AccountRefused), (404, NotTheApi),
         (405, Refused),
         (408, NotDone), (409, Refused), (413, Refused), (415, Refused), (429, Throttled), (500, OutcomeUnknown),
         (502, OutcomeUnknown), (503, OutcomeUnknown), (504, OutcomeUnknown),

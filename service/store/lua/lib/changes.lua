@@ -84,7 +84,7 @@ local function tell(kind, channels, id, r, reason, other)
   local event = { 't', kind, 'c', NAMES[channels], 'f', id, 'g', string.format('%.0f', r.generation), 'u', r.owner }
   if reason then event[#event + 1] = 'r'; event[#event + 1] = reason end
   -- A registration's SID is that of its Notify binding; a Chat binding has a record, and events, of its own.
-  if has(channels, NOTIFY) or cache.r[id] ~= r then
+  if (has(channels, NOTIFY) or cache.r[id] ~= r) and r.nonce ~= NO_NONCE then
     event[#event + 1] = 's'; event[#event + 1] = r.nonce
     -- Where an upstream has given a SID, that is the one.
     local given = kind ~= 'registered' and r.traces and traces_of(r)[1].sid
