@@ -43,8 +43,15 @@ if by == 'i' and has(channels, CHAT) then
   end
 end
 
--- The session that this logout ended: the caller's own, else that of what it removed, where they all had the same.
-if session == NO_SESSION and distinct == 1 then session = next(sessions) end
+-- The session that this logout ended: the caller's own, else that of what it removed, where they all had the same. Where
+-- what it removed had another than the caller's, two have ended; a fence notes one, so that it notes none.
+if session == NO_SESSION then
+  if distinct == 1 then session = next(sessions) end
+elseif by ~= 's' then
+  for other in pairs(sessions) do
+    if other ~= NO_SESSION and other ~= session then session = NO_SESSION break end
+  end
+end
 
 local fences = {}
 for _, what in ipairs(named_list) do fences[#fences + 1] = fence_key(by, owner, what) end

@@ -172,3 +172,15 @@ async def test_sessions_that_differ_are_not_known(desk: Desk) -> None:
     await desk.logout("alice")
     with pytest.raises(SessionEnded):
         await desk.login("alice", "three", session="s2", iat=second)
+
+
+@pytest.mark.parametrize("by", ["device", "address"])
+async def test_a_logout_covers_the_session_that_it_removed_whoevers_it_is(desk: Desk, by: str) -> None:
+    """An app logs its device out under a new session, which has not registered yet: the old one ends in that second."""
+    second = await in_one_second(desk)
+    await desk.login("alice", "token", "phone", session="s1", iat=second)
+    device, address = ("phone", None) if by == "device" else (None, "token")
+    assert await desk.logout("alice", device=device, address=address, own_session="s2") == 1
+    for session in ("s1", "s2"):
+        with pytest.raises(SessionEnded):
+            await desk.login("alice", "token", "phone", session=session, iat=second)
