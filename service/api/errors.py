@@ -82,7 +82,8 @@ def is_native(path: str) -> bool:
 def answer(request: AnyRequest, error: BinderyError) -> Response[bytes]:
     """The response for an error, in the form of the route that was asked."""
     status, headers, body = _form(request.scope, error)
-    return Response(body, status_code=status, headers=headers, media_type=headers.pop("Content-Type"))
+    media_type = headers.pop("Content-Type")
+    return Response(body, status_code=status, headers=headers, media_type=media_type)
 
 
 def turned_away(error: BinderyError) -> ASGIApp:

@@ -20,7 +20,7 @@ HEAD_BYTES = 64 * 1024
 PATH_BYTES = 4 * 1024
 """The longest path, percent-encoded: an identity of 256 characters may take three quarters of it.
 
-The framework remembers paths, as many as there are, and would by the thousand whatever anybody asked for.
+The framework remembers the last thousand, whoever asked for them: of heads of 64 KiB that would be half a gigabyte.
 """
 
 CONNECTIONS = 10_000
@@ -33,7 +33,6 @@ LINGER_SECONDS = 1.0
 """How long a silent connection is listened to after the server has begun to stop: its client may be just sending."""
 
 _TOO_LARGE = b"Request Header Fields Too Large"
-
 
 _too_long = cast(ASGI3Application, turned_away(PathTooLong()))
 _too_many = cast(ASGI3Application, turned_away(TooManyConnections()))
