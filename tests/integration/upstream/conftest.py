@@ -93,6 +93,15 @@ async def chat(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str, api: 
 
 
 @pytest.fixture
+async def both(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> AsyncIterator[Pair]:
+    """Notify and Chat at the upstream, without a worker."""
+    valkey.call("FLUSHALL")
+    environ = {**environment(valkey.url, proxy.url), "BINDERY_CHAT_UPSTREAM_URL": proxy.url}
+    async with runtime(load(environ)) as running:
+        yield Pair(running, proxy, upstream_url)
+
+
+@pytest.fixture
 def there(environ_there: dict[str, str], upstream_url: str) -> There:
     """The upstream's Chat bindings."""
     return There(environ_there, upstream_url)

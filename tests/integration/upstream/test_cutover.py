@@ -11,19 +11,16 @@ from click.testing import CliRunner, Result
 
 from service.bootstrap import runtime
 from service.cli import main
-from service.domain.errors import BadPageToken
 from service.domain.jobs import Lane, Ledger
 from service.domain.record import Channel, State
 from service.settings import load
 from service.store.scripts import script
 from service.store.switched import BackendSwitched
 from service.usecases import chat_bindings, notify_bindings
-from service.usecases.chat_bindings import Filter
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
 from service.usecases.moving.importing import import_bindings
 from service.usecases.moving.switching import cut_over, undo
-from service.usecases.paging import Position
 from tests.e2e.compatible.deployment import bind_chat_of, settings_of
 from tests.integration.upstream.pair import Pair, environment, next_second
 from tests.servers.fault_proxy import FaultProxy
@@ -193,126 +190,56 @@ async def test_an_undo_that_ended_early_is_gone_on_with(pair: Pair) -> None:
     assert await pair.owners() == {"token-1": "alice", "token-2": "bob"}
 
 
-@pytest.fixture
-async def chat(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> AsyncIterator[Pair]:
-    """Both kinds at the upstream."""
-    valkey.call("FLUSHALL")
-    environ = {**environment(valkey.url, proxy.url), "BINDERY_CHAT_UPSTREAM_URL": proxy.url}
-    async with runtime(load(environ)) as running:
-        yield Pair(running, proxy, upstream_url)
-
-
-async def test_chat_sids_stay(chat: Pair, environ_there: dict[str, str]) -> None:
+async def test_chat_sids_stay(both: Pair, environ_there: dict[str, str]) -> None:
     """Those that SDKs have made for registrations, and those without one; undone, what has gone here goes there."""
     endpoints = ["e-phone", "e-tablet", "e-web"]
     there = dict(zip(endpoints, await bind_chat_of(settings_of(environ_there), "alice", endpoints), strict=True))
-    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
-    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
-    upstream = chat.service.chat_upstream
+    await both.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await both.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
+    upstream = both.service.chat_upstream
     assert upstream is not None
-    assert (await import_bindings(chat.service, upstream))["adopted"] >= 1
-    await chat.converge()
-    await cut_over(chat.service, BOTH, agreed=True)
-    chat.proxy.seen.clear()
+    assert (await import_bindings(both.service, upstream))["adopted"] >= 1
+    await both.converge()
+    await cut_over(both.service, BOTH, agreed=True)
+    both.proxy.seen.clear()
     for endpoint, sid in there.items():
-        found = await chat_bindings.fetch(chat.service, sid)
+        found = await chat_bindings.fetch(both.service, sid)
         assert found is not None
         assert found.endpoint == endpoint
-    [(_, views)] = await look_up(chat.service, ["alice"])
+    [(_, views)] = await look_up(both.service, ["alice"])
     assert {view.bindings.chat for view in views} == {there["e-phone"], there["e-tablet"]}
-    await log_out(chat.service, "alice", device_id="phone")
-    await chat.converge()
-    assert await chat_bindings.fetch(chat.service, there["e-phone"]) is None
-    assert chat.proxy.seen == []
-    await undo(chat.service, BOTH)
-    await chat.converge()
-    assert len(chat.proxy.reached("DELETE")) >= 1
+    await log_out(both.service, "alice", device_id="phone")
+    await both.converge()
+    assert await chat_bindings.fetch(both.service, there["e-phone"]) is None
+    assert both.proxy.seen == []
+    await undo(both.service, BOTH)
+    await both.converge()
+    assert len(both.proxy.reached("DELETE")) >= 1
     left = [await upstream.bindings.fetch(sid) for sid in there.values()]
     assert [binding.endpoint if binding else None for binding in left] == [None, "e-tablet", "e-web"]
 
 
-async def test_notify_alone(chat: Pair, environ_there: dict[str, str]) -> None:
+async def test_notify_alone(both: Pair, environ_there: dict[str, str]) -> None:
     """Chat stays where apps' SDKs make it: what logs out is deleted there, and SIDs are looked up there."""
     phone, tablet = await bind_chat_of(settings_of(environ_there), "alice", ["e-phone", "e-tablet"])
-    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
-    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
-    await chat.converge()
-    upstream = chat.service.chat_upstream
+    await both.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await both.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
+    await both.converge()
+    upstream = both.service.chat_upstream
     assert upstream is not None
-    await cut_over(chat.service, NOTIFY, agreed=True)
-    posts = chat.posts()
-    await chat.bind("bob", "t-new")
-    await log_out(chat.service, "alice", device_id="phone")
-    await chat.converge()
-    assert (chat.posts(), (await chat.record("t-new")).notify) == (posts, State.APPLIED)
-    assert await chat.maybe("t-phone") is None
+    await cut_over(both.service, NOTIFY, agreed=True)
+    posts = both.posts()
+    await both.bind("bob", "t-new")
+    await log_out(both.service, "alice", device_id="phone")
+    await both.converge()
+    assert (both.posts(), (await both.record("t-new")).notify) == (posts, State.APPLIED)
+    assert await both.maybe("t-phone") is None
     assert await upstream.bindings.fetch(phone) is None
-    found = await chat_bindings.fetch(chat.service, tablet)
+    found = await chat_bindings.fetch(both.service, tablet)
     assert found is not None
-    await undo(chat.service, NOTIFY)
-    await chat.converge()
-    assert await chat.owners() == {"t-tablet": "alice", "t-new": "bob"}
-
-
-async def test_who_only_reads_chat_bindings_hears_of_it_as_well(
-    chat: Pair,
-    environ_there: dict[str, str],
-    valkey: ValkeyServer,
-    proxy: FaultProxy,
-    upstream_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What the upstream showed is judged by what it is to hold: that it is the backend no more is told in time."""
-    monkeypatch.setattr("service.bootstrap._FOLLOW_SECONDS", 3600)
-    phone, _ = await bind_chat_of(settings_of(environ_there), "alice", ["e-phone", "e-tablet"])
-    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
-    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
-    await chat.converge()
-    environ = {**environment(valkey.url, proxy.url), "BINDERY_CHAT_UPSTREAM_URL": proxy.url}
-    async with runtime(load(environ)) as one, runtime(load(environ)) as another:
-        readers = [Pair(running, proxy, upstream_url) for running in (one, another)]
-        for reader in readers:
-            await reader.service.section.open()
-        await cut_over(chat.service, BOTH, agreed=True)
-        await log_out(chat.service, "alice", device_id="phone")
-        await chat.converge()
-        assert await chat_bindings.fetch(readers[0].service, phone) is None
-        for wanted in Filter(identities=("alice",)), Filter():
-            found = await chat_bindings.page(readers[1].service, wanted, Position(), 50)
-            assert [binding.endpoint for binding in found.items] == ["e-tablet"]
-        assert knows(readers[0])
-
-
-async def test_who_only_reads_chat_bindings_finds_what_has_come_since(
-    chat: Pair, valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """That the upstream holds nothing of the kind means nothing any more."""
-    monkeypatch.setattr("service.bootstrap._FOLLOW_SECONDS", 3600)
-    environ = {**environment(valkey.url, proxy.url), "BINDERY_CHAT_UPSTREAM_URL": proxy.url}
-    async with runtime(load(environ)) as one, runtime(load(environ)) as another:
-        readers = [Pair(running, proxy, upstream_url) for running in (one, another)]
-        for reader in readers:
-            await reader.service.section.open()
-        await cut_over(chat.service, BOTH, agreed=True)
-        await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
-        await chat.converge()
-        [phone] = (await chat_bindings.page(chat.service, Filter(), Position(), 50)).items
-        assert await chat_bindings.fetch(readers[0].service, phone.sid) == phone
-        assert (await chat_bindings.page(readers[1].service, Filter(), Position(), 50)).items == [phone]
-
-
-async def test_the_way_on_at_an_upstream_ends_with_it(chat: Pair, environ_there: dict[str, str]) -> None:
-    """A list of everything that was begun there begins anew here: nothing is skipped, and nothing shown for it."""
-    await bind_chat_of(settings_of(environ_there), "alice", ["e-phone", "e-tablet"])
-    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
-    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
-    await chat.converge()
-    begun = await chat_bindings.page(chat.service, Filter(), Position(), 1)
-    assert begun.next
-    await cut_over(chat.service, BOTH, agreed=True)
-    for wanted in Filter(), Filter(identities=("alice",)):
-        with pytest.raises(BadPageToken):
-            await chat_bindings.page(chat.service, wanted, begun.next, 1)
+    await undo(both.service, NOTIFY)
+    await both.converge()
+    assert await both.owners() == {"t-tablet": "alice", "t-new": "bob"}
 
 
 def test_without_an_upstream_nothing_is_asked_about_it() -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
-from service.bootstrap import runtime
 from service.domain.record import Channel
-from service.settings import load
 from service.usecases import chat_bindings
 from service.usecases.chat_bindings import Filter
 from service.usecases.ending import log_out
@@ -18,22 +14,11 @@ from service.usecases.moving.importing import import_bindings
 from service.usecases.moving.switching import cut_over, undo
 from service.usecases.paging import Position
 from tests.e2e.compatible.deployment import ACCOUNT, CHAT, TOKEN, bind_chat_of, settings_of
-from tests.integration.upstream.pair import Pair, environment, next_second
-from tests.servers.fault_proxy import FaultProxy
-from tests.servers.valkey import ValkeyServer
+from tests.integration.upstream.pair import Pair, next_second
 
 pytestmark = pytest.mark.usefixtures("quick_backoff")
 
 BOTH = Channel.NOTIFY | Channel.CHAT
-
-
-@pytest.fixture
-async def chat(valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str) -> AsyncIterator[Pair]:
-    """Both kinds at the upstream."""
-    valkey.call("FLUSHALL")
-    environ = {**environment(valkey.url, proxy.url), "BINDERY_CHAT_UPSTREAM_URL": proxy.url}
-    async with runtime(load(environ)) as running:
-        yield Pair(running, proxy, upstream_url)
 
 
 async def shown(pair: Pair, identity: str) -> set[str]:
@@ -94,53 +79,53 @@ async def test_even_if_it_takes_effect_after_the_undoing(pair: Pair) -> None:
     assert await pair.owners() == {}
 
 
-async def test_nor_do_lists_of_chat_bindings(chat: Pair, environ_there: dict[str, str]) -> None:
+async def test_nor_do_lists_of_chat_bindings(both: Pair, environ_there: dict[str, str]) -> None:
     """They show what the upstream shows, without what has gone here; what was imported stays."""
     await bind_chat_of(settings_of(environ_there), "alice", ["e-phone", "e-tablet", "e-web"])
-    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
-    await chat.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
-    upstream = chat.service.chat_upstream
+    await both.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await both.bind("alice", "t-tablet", "tablet", channels=BOTH, endpoint="e-tablet")
+    upstream = both.service.chat_upstream
     assert upstream is not None
-    await import_bindings(chat.service, upstream)
-    await chat.converge()
-    await cut_over(chat.service, BOTH, agreed=True)
-    await log_out(chat.service, "alice", device_id="phone")
-    await chat.converge()
-    assert await endpoints(chat, "alice") == {"e-tablet", "e-web"}
-    await chat.service.switches.back(BOTH)
-    assert await endpoints(chat, "alice") == {"e-tablet", "e-web"}
-    await undo(chat.service, BOTH)
-    await chat.converge()
-    assert await endpoints(chat, "alice") == {"e-tablet", "e-web"}
+    await import_bindings(both.service, upstream)
+    await both.converge()
+    await cut_over(both.service, BOTH, agreed=True)
+    await log_out(both.service, "alice", device_id="phone")
+    await both.converge()
+    assert await endpoints(both, "alice") == {"e-tablet", "e-web"}
+    await both.service.switches.back(BOTH)
+    assert await endpoints(both, "alice") == {"e-tablet", "e-web"}
+    await undo(both.service, BOTH)
+    await both.converge()
+    assert await endpoints(both, "alice") == {"e-tablet", "e-web"}
 
 
 async def test_an_imported_chat_binding_that_was_deleted_stays_so_when_cut_over(
-    chat: Pair, environ_there: dict[str, str]
+    both: Pair, environ_there: dict[str, str]
 ) -> None:
     """It goes here with what goes there."""
     [sid, _] = await bind_chat_of(settings_of(environ_there), "alice", ["e-web", "e-other"])
-    upstream = chat.service.chat_upstream
+    upstream = both.service.chat_upstream
     assert upstream is not None
-    await import_bindings(chat.service, upstream)
-    await chat.converge()
-    assert await chat_bindings.delete(chat.service, sid)
-    await chat.converge()
-    await cut_over(chat.service, BOTH, agreed=True)
-    assert await endpoints(chat, "alice") == {"e-other"}
+    await import_bindings(both.service, upstream)
+    await both.converge()
+    assert await chat_bindings.delete(both.service, sid)
+    await both.converge()
+    await cut_over(both.service, BOTH, agreed=True)
+    assert await endpoints(both, "alice") == {"e-other"}
 
 
 async def test_nor_is_one_shown_that_its_app_has_deleted_at_the_upstream(
-    chat: Pair, environ_there: dict[str, str], upstream_url: str
+    both: Pair, environ_there: dict[str, str], upstream_url: str
 ) -> None:
     """No logout here tells of it, nor any registration: what is there just before the switch counts."""
     [sid, _] = await bind_chat_of(settings_of(environ_there), "alice", ["e-web", "e-other"])
-    upstream = chat.service.chat_upstream
+    upstream = both.service.chat_upstream
     assert upstream is not None
-    await import_bindings(chat.service, upstream)
-    await chat.converge()
+    await import_bindings(both.service, upstream)
+    await both.converge()
     async with httpx.AsyncClient(base_url=upstream_url, auth=(ACCOUNT, TOKEN)) as client:
         (await client.delete(f"/v2/Services/{CHAT}/Bindings/{sid}")).raise_for_status()
-    assert await endpoints(chat, "alice") == {"e-other"}
-    await cut_over(chat.service, BOTH, agreed=True)
-    assert await endpoints(chat, "alice") == {"e-other"}
-    assert await chat_bindings.fetch(chat.service, sid) is None
+    assert await endpoints(both, "alice") == {"e-other"}
+    await cut_over(both.service, BOTH, agreed=True)
+    assert await endpoints(both, "alice") == {"e-other"}
+    assert await chat_bindings.fetch(both.service, sid) is None
