@@ -33,7 +33,7 @@ async def test_chat_bindings_are_imported_without_registrations(alone: UpstreamD
     await alone.drain()
     assert (await alone.chats("alice"), await alone.chats("bob")) == ({"e-pc"}, {"e-phone"})
     assert await adopt(alone, phone, source=IMPORT) == [Outcome.OURS]
-    await alone.logout("alice")
+    assert await alone.logout("alice") == 1
     await alone.drain()
     assert await alone.chats("alice") == set()
     assert await adopt(alone, pc, source=IMPORT) == [Outcome.ENDED]

@@ -193,3 +193,18 @@ async def test_devices_and_endpoints_that_are_gone_leave_nothing_to_find_them_by
     await desk.drain()
     anchor = desk.section.anchor
     assert await desk.redis.command("KEYS", anchor + b":[kpr]?*", key=anchor) == []
+
+
+async def test_a_removal_is_of_what_its_caller_means(desk: Desk) -> None:
+    """Not of another's binding, nor of a registration that has come since, nor of one that has gone."""
+    first = await desk.login("alice", "token", "phone", channels=BOTH, settle=True)
+    assert first.chat is not None
+    remove, bobs = desk.registrations.remove_binding, desk.owner("bob")
+    assert not (await remove(first.chat.sid, CHAT, owner=bobs, at_once=BOTH))[0]
+    print_, generation = first.record.fingerprint, first.record.generation
+    assert await desk.registrations.remove(print_, BOTH, Reason.PUSH_OFF, owner=bobs) == (False, b"")
+    await desk.login("alice", "token", "phone", channels=BOTH, tags=("new",), settle=True)
+    assert await desk.registrations.remove(print_, BOTH, Reason.PUSH_OFF, generation=generation) == (False, b"")
+    assert await desk.desired("alice") == {"token"}
+    assert (await desk.registrations.remove(print_, BOTH, Reason.PUSH_OFF, owner=desk.owner("alice")))[0]
+    assert await desk.registrations.remove(print_, BOTH, Reason.PUSH_OFF) == (False, b"")

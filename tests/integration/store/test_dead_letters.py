@@ -1,5 +1,6 @@
 """Contract 4: what a backend refuses for good is kept until somebody retries it, drops it or wants something else."""
 
+from service.domain.events import EventType
 from service.domain.jobs import Ledger
 from service.domain.record import State
 from service.store.ledger import Settlement, Verdict
@@ -60,6 +61,8 @@ async def test_a_removal_that_is_refused_again_stays_a_dead_letter(desk: Desk) -
     await desk.drain()
     await desk.logout("alice", device="phone")
     await desk.kill_chat("alice", "e-1")
+    failed = (await desk.events())[-1]
+    assert (failed.type, failed.channels) == (EventType.FAILED, ("chat",))
     [letter] = await desk.ledgers.dead_letters()
     await desk.login("alice", "two", "tablet", channels=BOTH, endpoint="e-2")
     await desk.kill_chat("alice", "e-1")
@@ -110,6 +113,9 @@ async def test_a_removal_begins_with_as_many_tries_as_anything(desk: Desk) -> No
     token, [work] = taken
     later = [Settlement(r.fingerprint, r.version, Verdict.LATER) for r in work.records]
     await desk.ledgers.settle_chat(lane, token, work.owner, later, external=False)
+    failed = await desk.ledgers.take_chat(lane, 10, 0)
+    assert failed is not None
+    assert [record.attempts for record in failed[1][0].records] == [1]
     await desk.logout("alice")
     again = await desk.ledgers.take_chat(lane, 10, 30_000)
     assert again is not None
