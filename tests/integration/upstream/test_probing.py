@@ -57,7 +57,7 @@ async def test_a_probe_that_was_not_sent_says_nothing(pair: Pair, valkey: Valkey
     """There was no time left to send it: the upstream may be as dead as before."""
     await tripped(pair, valkey)
     for _ in range(5):
-        valkey.call("HSET", pair.upstream.account.admission.key, "probed", "0")
+        valkey.call("HSET", pair.upstream.account.admission.key, "until", "0")
         with pytest.raises(NotDone):
             await pair.upstream.bindings.delete("BS" + "1" * 32, Attempt(time.monotonic()))
     assert await state_of(pair) == "probing"
@@ -65,9 +65,14 @@ async def test_a_probe_that_was_not_sent_says_nothing(pair: Pair, valkey: Valkey
 
 
 async def test_a_read_that_its_caller_had_no_time_for_is_no_fault_of_the_upstreams(
-    valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str
+    valkey: ValkeyServer, proxy: FaultProxy, upstream_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may answer in two seconds for all one knows: the breaker, which is everybody's, does not count it."""
+    """It may answer in two seconds for all one knows: the breaker, which is everybody's, does not count it.
+
+    Nor does the system give up earlier on bytes that are on their way.
+    """
+    bounds: list[float] = []
+    monkeypatch.setattr("service.backends.twilio.account._bound_delivery", lambda _, seconds: bounds.append(seconds))
     valkey.call("FLUSHALL")
     times = {"BINDERY_UPSTREAM_TIMEOUT": "10", "BINDERY_UPSTREAM_LONGEST_REQUEST": "60"}
     async with runtime(load(environment(valkey.url, proxy.url, **times))) as running:
@@ -79,6 +84,8 @@ async def test_a_read_that_its_caller_had_no_time_for_is_no_fault_of_the_upstrea
         await pair.upstream.bindings.page()
         health = await pair.upstream.account.admission.health()
     assert (health.good, health.bad) == (1, 0)
+    assert 1 < bounds[0] <= 1.1
+    assert bounds[1:] == [10, 10]
 
 
 async def test_a_breaker_that_nobody_needs_any_more_is_not_shown(pair: Pair, valkey: ValkeyServer) -> None:
