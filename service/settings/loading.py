@@ -27,8 +27,10 @@ _OF_THE_ONLY_SERVICE = (
 _WITHOUT_VALUE: dict[str, Any] = {"trusted_proxies": (), "api_keys": ()}
 
 
-def load(environ: Mapping[str, str]) -> Settings:
+def load(environ: Mapping[str, str], *, certificates: bool = True) -> Settings:
     """Read every setting from `environ` and the directory of secrets, and the Services from the file, that it may name.
+
+    Without `certificates` the files of TLS that a URL names may lie elsewhere.
 
     Raises:
         SettingsError: with all faults; no value of a variable is repeated in it.
@@ -48,6 +50,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         elif var.required:
             where = f" or be a file of that name in {environ[SECRETS_DIR]}" if environ.get(SECRETS_DIR) else ""
             faults.add(var.name, f"must be set{where} ({var.doc})")
+    if certificates:
+        urls = {"BINDERY_REDIS_URL": values["redis_url"], "BINDERY_QUEUE_URL": values["queue_url"]}
+        store_url.read_certificates(urls, faults)
     if values["queue_url"] is None and not environ.get("BINDERY_QUEUE_URL"):
         values["queue_url"] = values["redis_url"]
         if store_url.is_cluster(values["redis_url"] or ""):

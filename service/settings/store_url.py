@@ -1,9 +1,11 @@
 """Rules for the URLs of Redis or Valkey: one server, a Unix socket, Sentinels, or a Cluster."""
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from service.redis.url import parse
+from service.settings.faults import Faults
 
 ONE_SERVER = frozenset({"redis", "rediss"})
 SENTINEL = frozenset({"redis+sentinel", "rediss+sentinel"})
@@ -63,6 +65,16 @@ def queue_url(value: str) -> str:
     if is_cluster(store_url(value)):
         raise ValueError("must not be a Cluster: arq does not support one; name another Redis or Valkey")
     return value
+
+
+def read_certificates(urls: Mapping[str, str | None], faults: Faults) -> None:
+    """Note every variable whose URL names files of TLS that cannot be used."""
+    for name, url in urls.items():
+        try:
+            if url is not None:
+                parse(url)
+        except ValueError as error:
+            faults.add(name, f"must be one to connect with: {error}")
 
 
 def _is_host(part: str) -> bool:

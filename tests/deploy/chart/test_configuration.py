@@ -29,7 +29,8 @@ def settings_of(spec: Document, documents: list[Document], root: Path) -> tuple[
         name: f"{root}{value}" if name in {"BINDERY_SECRETS_DIR", "BINDERY_SERVICES_FILE"} else value
         for name, value in environ.items()
     }
-    return environ, load({name: value for name, value in moved.items() if name.startswith("BINDERY_")})
+    ours = {name: value for name, value in moved.items() if name.startswith("BINDERY_")}
+    return environ, load(ours, certificates=False)
 
 
 def values_of(path: Path) -> Document:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from service.settings import SettingsError, load
@@ -53,6 +55,23 @@ def test_a_malformed_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must") as caught:
         store_url(url)
     assert "SECONDHALF" not in str(caught.value)
+
+
+def test_certificates_that_cannot_be_read_are_faults_of_their_urls(tmp_path: Path) -> None:
+    """Who starts a process learns it from a line that names the variable; a look from elsewhere leaves them alone."""
+    nonsense = tmp_path / "ca.crt"
+    nonsense.write_text("nonsense")
+    urls = {
+        "BINDERY_REDIS_URL": f"rediss://:secret@h?ssl_ca_certs={tmp_path}/none.crt",
+        "BINDERY_QUEUE_URL": f"rediss://:secret@h?ssl_ca_certs={nonsense}",
+    }
+    with pytest.raises(SettingsError) as caught:
+        load({**LEAST, **urls})
+    store, queue = sorted(caught.value.faults, reverse=True)
+    assert store.startswith("BINDERY_REDIS_URL must be one to connect with: ssl_ca_certs")
+    assert queue.startswith("BINDERY_QUEUE_URL must be one to connect with: ssl_ca_certs")
+    assert "secret" not in store + queue
+    assert load({**LEAST, **urls}, certificates=False).redis_url == urls["BINDERY_REDIS_URL"]
 
 
 def test_a_cluster_needs_a_queue_of_its_own() -> None:
