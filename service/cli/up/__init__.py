@@ -25,7 +25,7 @@ def command() -> None:
     path, given = local.data_dir(), local.given()
     embedded = not given.get("BINDERY_REDIS_URL")
     try:
-        lock = data_dir.claim(path)
+        lock = data_dir.claim(path, _say)
         environ = credentials.ensure(path, given)
         store = socket_path.choose(path)
         if embedded:

@@ -8,6 +8,9 @@ from service.cli import socket_path
 from service.cli.up import data_dir, listener
 from service.sockets import bind
 
+_NOBODY = 2**22 + 1
+"""No system gives a process so high a number."""
+
 
 def test_a_socket_lies_with_its_data() -> None:
     """The usual case needs no other directory."""
@@ -39,11 +42,30 @@ def test_a_link_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
 
 def test_data_are_claimed_once(tmp_path: Path) -> None:
     """A living owner is named at once; when the lock is let go, the next may have it."""
-    fd = data_dir.claim(tmp_path)
+    said: list[str] = []
+    fd = data_dir.claim(tmp_path, said.append)
     with pytest.raises(data_dir.InUseError, match=f"process {os.getpid()}"):
-        data_dir.claim(tmp_path)
+        data_dir.claim(tmp_path, said.append)
     os.close(fd)
-    os.close(data_dir.claim(tmp_path))
+    os.close(data_dir.claim(tmp_path, said.append))
+    assert not said
+
+
+def test_what_a_killed_supervisor_has_left_is_waited_for(tmp_path: Path) -> None:
+    """Its children still hold the lock: that is said, and once they let go the next may have it; not so for ever."""
+    said: list[str] = []
+    left = data_dir.claim(tmp_path, said.append)
+    os.pwrite(left, str(_NOBODY).encode(), 0)
+    with pytest.raises(data_dir.InUseError, match=f"process {_NOBODY}.* is still ending"):
+        data_dir.claim(tmp_path, said.append, patience=-1)
+    assert not said
+
+    def end(line: str) -> None:
+        said.append(line)
+        os.close(left)
+
+    os.close(data_dir.claim(tmp_path, end))
+    assert [str(_NOBODY) in line and line.startswith("waiting") for line in said] == [True]
 
 
 @pytest.mark.parametrize(("bound", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")])  # noqa: S104
