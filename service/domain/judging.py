@@ -74,7 +74,8 @@ def judge(
     both = {(binding.endpoint, binding.binding_type) for binding in listed}
     seen: set[tuple[str, str]] = set()
     judged = []
-    for binding in sorted(listed, key=_age, reverse=True):
+    # Pages that shift while they are walked may show one twice.
+    for binding in sorted({one.sid: one for one in listed}.values(), key=_age, reverse=True):
         key = binding.endpoint, binding.binding_type
         registered = live.get(binding.endpoint)
         if key in seen:

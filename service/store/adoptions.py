@@ -42,6 +42,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Attributes
     created: int = 0
     updated: int = 0
+    respelled: bool = False
+    """Whether the upstream spells the address otherwise: there it stands beside what is registered as canonical."""
 
 
 class Outcome(Enum):
@@ -141,4 +143,5 @@ def row(prints: Fingerprints, binding: Found) -> tuple[bytes, ...]:
         b"%d" % binding.created,
         b"%d" % binding.updated,
         endpoint,
+        b"1" if binding.respelled else b"0",
     )

@@ -21,6 +21,7 @@ from service.backends.twilio.errors import (
     AccountRefused,
     CutShort,
     NotDone,
+    NotTheApi,
     OutcomeUnknown,
     Refused,
     Throttled,
@@ -208,6 +209,8 @@ class Account:
             ) as response:
                 answer = await _read(response)
                 if response.status < 300:
+                    if method == "DELETE" and response.status != 204:
+                        raise NotTheApi(f"{response.status} in place of 204")
                     return answer
                 raise of_answer(response.status, answer, response.headers.get("Retry-After"), hidden)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

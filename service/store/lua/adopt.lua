@@ -14,7 +14,7 @@
 
 local MOST_AGE_MS = 60000
 local mode, dry, began, longest_ms, upstreams, most, no_extras, events_max = unpack(ARGV, 1, 8)
-local FIRST, WIDTH = 9, 10
+local FIRST, WIDTH = 9, 11
 local importing = mode == 'import'
 longest_ms, external, most = tonumber(longest_ms), tonumber(upstreams), tonumber(most)
 local at_once = without(bit.bor(NOTIFY, CHAT), external)
@@ -148,7 +148,7 @@ local function adopt_notify(id, row)
   local live = has(r.channels, NOTIFY)
   local newer = row.updated > (live and latest(r) or math.max(latest(r), r.updated))
   -- A call of ours that was late looks newer than what has been registered since.
-  local racing = there and live and r.owner ~= row.owner and (r.doubt or leased('n', id))
+  local racing = there and (r.doubt or leased('n', id))
   if importing and newer and not ended and not racing then return insert(id, row, r, false) end
   if not live then
     if there and (not newer or changed_since(r)) then
@@ -167,7 +167,8 @@ local function adopt_notify(id, row)
   end
   local equal = r.owner == row.owner and r.type == row.type and r.attributes == row.attributes
   if there and not r.doubt and not leased('n', id) and not changed_since(r) then
-    if r.owner == row.owner and r.notify == APPLIED then
+    -- An upstream that keeps the case of tokens holds both, and nothing replaces the one by the other.
+    if (r.owner == row.owner or row.respelled == '1') and r.notify == APPLIED then
       r.past, r.notify = applied_section(r, r.notify), UNKNOWN
       look_into(id, r, row)
     elseif r.owner ~= row.owner and r.notify == FAILED then
@@ -238,8 +239,8 @@ end
 for n = FIRST, #ARGV, WIDTH do
   local row = {}
   local space, id = ARGV[n], ARGV[n + 1]
-  row.sid, row.owner, row.type, row.address, row.attributes, row.created, row.updated, row.endpoint =
-    unpack(ARGV, n + 2, n + 9)
+  row.sid, row.owner, row.type, row.address, row.attributes, row.created, row.updated, row.endpoint,
+    row.respelled = unpack(ARGV, n + 2, n + 10)
   row.type, row.created, row.updated = tonumber(row.type), tonumber(row.created), tonumber(row.updated)
   row.nonce = row.sid:sub(13, 16)
   answer[#answer + 1] = (space == 'r' and adopt_notify or adopt_chat)(id, row)

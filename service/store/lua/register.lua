@@ -45,10 +45,12 @@ local c = wants_chat and get('k', chat_key) or nil
 local same = own and own.type == kind and own.channels == channels and own.device == device
   and own.attributes == attributes and own.extras == extras
   and (not wants_chat or (own.link == chat_key and (keep or c and c.attributes == chat_attributes)))
+-- Where an upstream is there to compare with, it matters who was later; elsewhere the hour is enough.
+local SEEN_EVERY = external > 0 and 1 or 3600
 -- Of a channel that is not wanted the removal may be owed, or refused, yet.
 local wanted_notify = has(channels, NOTIFY) and APPLIED or NONE
 local chat_fits = keep or not wants_chat or own and own.chat == APPLIED
-if same and own.session == session and NOW - own.seen < 3600 and own.notify == wanted_notify and chat_fits then
+if same and own.session == session and NOW - own.seen < SEEN_EVERY and own.notify == wanted_notify and chat_fits then
   -- Nothing to write at all: before what only writers need is even defined.
   return { 'unchanged', own.raw, c and c.raw or '', '', 0 }
 end
@@ -57,7 +59,7 @@ end
 if same then
   local outcome, changed_ = 'unchanged', false
   if own.session ~= session then own.session, changed_ = session, true end
-  if NOW - own.seen >= 3600 then own.seen, changed_ = NOW, true end
+  if NOW - own.seen >= SEEN_EVERY then own.seen, changed_ = NOW, true end
   if own.notify ~= wanted_notify then
     outcome = 'pending'
     if own.notify == FAILED then

@@ -36,7 +36,8 @@ elseif state == FAILED and not has(row.channels, ledger == 'n' and NOTIFY or CHA
   if ledger == 'n' then
     tell_end(id, row)
     row.notify = NONE
-    rest(id, row)
+    -- Known as removed, what an upstream still holds of it is adopted by nobody.
+    if has(external, NOTIFY) and row.traces then put('r', id, row) else rest(id, row) end
   else
     end_chats(row.owner, { [id] = row })
   end

@@ -23,6 +23,7 @@ for n = 3, #ARGV, 7 do
     local r = get('r', id)
     if r and not (r.doubt and r.doubt > NOW_MS) then
       r.doubt = NOW_MS
+      if has(r.channels, NOTIFY) then keep_traces(r, id, suspect(traces_of(r), r.type, r.attributes)) end
       put('r', id, r)
       mark('n', id)
     end

@@ -30,6 +30,8 @@ for n = 1, #due, 2 do
       r.past = r.channels ~= 0 and applied_section(r, r.notify) or ''
       if r.notify == APPLIED then r.notify = UNKNOWN end
       r.doubt = NOW_MS + longest_ms
+      -- Known from here on for what may have been sent, whoever has the address next.
+      if has(r.channels, NOTIFY) then keep_traces(r, id, suspect(traces_of(r), r.type, r.attributes)) end
       put('r', id, r)
     elseif r.doubt and r.doubt > NOW_MS + longest_ms then
       -- The store's clock was set back.

@@ -112,7 +112,11 @@ def _candidate(record: Record, held: Sequence[BindingSid], agrees: Callable[[Bin
     sid = record.visible_sid(Channel.NOTIFY) or record.sid
     if not held:
         return _of(record, What.MISSING, sid)
-    return None if agrees(sid) else _of(record, What.DIFFERS, held[0])
+    if not agrees(sid):
+        return _of(record, What.DIFFERS, held[0])
+    # An upstream that keeps the case of APNs tokens can hold two.
+    extra = next((other for other in held if other != sid), None)
+    return _of(record, What.UNWANTED, extra) if extra else None
 
 
 def is_owed(record: Record) -> bool:

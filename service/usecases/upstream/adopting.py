@@ -93,6 +93,7 @@ def notify_found(binding: NotifyBinding) -> Found | None:
         ),
         created=_seconds(binding.date_created or binding.date_updated),
         updated=_seconds(binding.date_updated or binding.date_created),
+        respelled=address != binding.address,
     )
 
 

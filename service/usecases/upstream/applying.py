@@ -15,7 +15,7 @@ import structlog
 from service.backends.twilio import Attempt, NotDone, NotifyBinding, OutcomeUnknown, Refused, UpstreamError
 from service.domain.addresses import BindingType, canonical
 from service.domain.limits import CAP
-from service.domain.record import Attributes, Channel, Record, encode_blob
+from service.domain.record import Attributes, Channel, Record, State, encode_blob
 from service.domain.sids import BindingSid
 from service.domain.upstream import Agreed, Create, Held, Wait, decide, identities
 from service.store.ledger import Verdict
@@ -173,8 +173,9 @@ class Application:
         may_be_full = refused.bad_request and refused.code == _INVALID
         # What it had failed before the upstream was found full is no try of these.
         tries = record.attempts if record.full else 0
-        if may_be_full and tries < _TRIES_WHEN_FULL and await self._makes_room(identity):
-            return Observation(record, Verdict.FULL, delay_ms=_AGAIN_MS, reason=refused.reason)
+        if may_be_full and await self._makes_room(identity):
+            delay = _AGAIN_MS if tries < _TRIES_WHEN_FULL else self._delay(None)
+            return Observation(record, Verdict.FULL, delay_ms=delay, reason=refused.reason)
         # Whoever had the address before has lost it, even if its new owner does not get it.
         if known is None:
             known = [Held(t.sid, t.kind, t.attributes) for t in record.traces if t.sid]
@@ -195,7 +196,10 @@ class Application:
             if held is None:
                 continue
             record = await self._service.reading.registration(prints.address(canonical(held.kind, binding.address)))
-            if record is not None and not (record.owner == owner and record.channels & Channel.NOTIFY):
+            if record is None or (record.owner == owner and record.channels & Channel.NOTIFY):
+                continue
+            # Refused for good, it makes none.
+            if record.doubt or record.notify in (State.PENDING, State.UNKNOWN):
                 return True
         return False
 

@@ -189,7 +189,7 @@ async def test_an_import_makes_the_newer_one_win(desk: UpstreamDesk) -> None:
     """Against the same identity's registration, which keeps its device, and against another's, which loses it."""
     await desk.apply("alice", "token", "phone")
     old, new = binding("alice", "token", "old"), binding("alice", "token", "new", at=await after(desk))
-    assert await adopt(desk, old, source=IMPORT) == [Outcome.OURS]
+    assert await adopt(desk, old, source=IMPORT, dry=True) == [Outcome.OURS]
     assert await adopt(desk, new, source=IMPORT) == [Outcome.REPLACED]
     record = await desk.known("token")
     assert (record.attributes.tags, record.extras.device_id, record.notify) == (("new",), "phone", State.PENDING)
@@ -216,6 +216,27 @@ async def test_an_import_gives_no_address_back_for_a_call_of_ours_that_was_late(
     await desk.unknown("token", lease, taken.record)
     assert await adopt(desk, late, source=IMPORT) == [Outcome.OURS]
     assert (await desk.desired("alice"), await desk.desired("bob")) == (set(), {"token"})
+
+
+async def test_an_import_takes_nothing_that_is_in_doubt(desk: UpstreamDesk) -> None:
+    """Its newer tags may be of a call of ours that was late; what is there is looked at first, by a worker."""
+    await desk.login("alice", "token", "phone")
+    await desk.take("token")
+    late = binding("alice", "token", "late", at=await after(desk) + 1)
+    assert await adopt(desk, late, source=IMPORT) == [Outcome.OURS]
+    await desk.logout("alice", device="phone")
+    assert await adopt(desk, late, source=IMPORT) == [Outcome.OURS]
+    assert await desk.desired("alice") == set()
+
+
+async def test_what_an_app_has_registered_again_since_stays(desk: UpstreamDesk) -> None:
+    """Newer by an app's start that changed nothing, too: to the second, where there is an upstream to compare with."""
+    await desk.apply("alice", "token", "phone")
+    bobs = binding("bob", "token", at=await after(desk))
+    await desk.pass_by((bobs.updated + 1) * 1000)
+    await desk.login("alice", "token", "phone")
+    assert await adopt(desk, bobs, source=IMPORT) == [Outcome.OURS]
+    assert await desk.desired("alice") == {"token"}
 
 
 async def test_an_import_where_this_store_is_the_backend(alone: UpstreamDesk) -> None:

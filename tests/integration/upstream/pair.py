@@ -183,7 +183,7 @@ class Pair(Bench):
         return len([seen for seen in self.proxy.seen if seen.method == "GET"])
 
 
-async def next_second(pair: Pair) -> None:
+async def next_second(pair: Bench) -> None:
     """The upstream's times are in seconds: from here on they are later than those of before."""
 
     async def second() -> int:

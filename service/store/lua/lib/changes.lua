@@ -45,7 +45,7 @@ end
 -- What a registration has to keep in mind of the one that it replaces: what an upstream may still hold of that.
 local function carry(id, r)
   local list = traces_of(r)
-  if r.doubt or leased('n', id) then suspect(list, r.type, r.attributes) end
+  if leased('n', id) then suspect(list, r.type, r.attributes) end
   return list
 end
 
