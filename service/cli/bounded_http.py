@@ -6,9 +6,12 @@ It also lets go of its connection gently when the server stops, and turns away w
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sized
 from typing import Any, cast
 
+import httptools
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api.errors import turned_away
@@ -26,6 +29,12 @@ The framework remembers the last thousand, whoever asked for them: of heads of 6
 CONNECTIONS = 10_000
 """So many at a time are served, and so many requests: more would run out of memory, or of file descriptors."""
 
+FRAMING_BYTES = 1024 * 1024
+"""What a message may have behind its head that is not its body: the lengths of its chunks, and trailers."""
+
+WRITE_SECONDS = 30.0
+"""How long a client may take in nothing of what it has asked for."""
+
 HEAD_SECONDS = 10.0
 """What a client may take to send a head, from the connection or from the head's first bytes on."""
 
@@ -36,6 +45,22 @@ _TOO_LARGE = b"Request Header Fields Too Large"
 
 _too_long = cast(ASGI3Application, turned_away(PathTooLong()))
 _too_many = cast(ASGI3Application, turned_away(TooManyConnections()))
+
+
+class _Reading(FlowControl):
+    """uvicorn's flow control, but nothing is read while requests of the connection ``wait`` for their turn.
+
+    Else each answer lets in another quarter of a megabyte: thousands of requests for one, and gigabytes of them in all.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, unless there is enough to do."""
+        if not self._waiting:
+            super().resume_reading()
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -50,20 +75,50 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._framing_bytes = 0
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._offered = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """A client has connected."""
         super().connection_made(transport)
+        self.flow = _Reading(transport, self.pipeline)
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has gone."""
         self._stop_timer()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes in less than it asks for: whoever takes in nothing at all is let go."""
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It takes in again."""
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header of the head. Trailers (RFC 9112, 7.1.2) are read by nobody here, and there is no end to them."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._framing_bytes -= len(body)
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """A head is complete."""
-        self._in_head, self._head_bytes = False, 0
+        if self.parser.should_upgrade():
+            self._offered = True
+            return
+        self._in_head, self._head_bytes, self._framing_bytes = False, 0, 0
         if self._head_timer is not None:
             self._stop_timer()
         app = self.app
@@ -93,6 +148,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request is complete; what follows is the next one's head."""
+        if self._offered:
+            return
         self._in_head = True
         super().on_message_complete()
 
@@ -114,9 +171,54 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
-        super().data_received(data)
-        if self._head_timer is None and self._idle():
+        else:
+            self._framing_bytes += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
+            return
+        if self._framing_bytes > FRAMING_BYTES:
+            self.transport.abort()
+            return
+        if not self._idle():
+            return
+        if self._in_head and not self._head_bytes:
+            # That was the rest of a body which had its answer already: nothing of a next request.
+            self._stop_timer()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        elif self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = memoryview(data)[offer.args[0] :]
+                self._decline()
+            else:
+                return
+
+    def _decline(self) -> None:
+        """Read a head anew, without its offer of another protocol (RFC 9110, 7.8; Java's client makes one by default).
+
+        The parser takes what follows such a head for the other protocol: never for the body, and once for a request.
+
+        Raises:
+            httptools.HttpParserUpgrade: a CONNECT, which is nothing without its offer.
+        """
+        self._offered = False
+        start = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        lines = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(b"".join([start, *lines, b"\r\n"]))
 
     def _idle(self) -> bool:
         # Before the first request there is no cycle, whatever its type says.

@@ -48,8 +48,12 @@ async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Strea
         async with asyncio.timeout(10):
             yield reader, writer
     finally:
-        writer.close()
+        writer.transport.abort()
         server.close()
+        for connection in list(state.connections):
+            connection.transport.abort()
+        while state.connections or state.tasks:
+            await asyncio.sleep(0)
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
