@@ -18,9 +18,11 @@ def dial(url: str, timeout: float) -> Any:
     """
     target = parse(url)
     limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-    if target.kind == "single":
-        return redis.Redis.from_url(url, **limits, decode_responses=True)
     tls = _tls(url) if target.tls is not None else {}
+    if target.kind == "single":
+        # Of the URL it takes the rest by itself.
+        named = {name: value for name, value in tls.items() if name == "ssl_check_hostname"}
+        return redis.Redis.from_url(url, **limits, **named, decode_responses=True)
     login = {"username": target.login.username, "password": target.login.password}
     hosts = [(at.host, at.port) for at in target.addresses if isinstance(at, TCP)]
     common = {**limits, **tls, **login, "decode_responses": True}
@@ -31,7 +33,10 @@ def dial(url: str, timeout: float) -> Any:
 
 
 def _tls(url: str) -> dict[str, Any]:
-    return {"ssl": True, **{k: v for k, v in parse_qsl(urlsplit(url).query) if k.startswith("ssl_")}}
+    given = {k: v for k, v in parse_qsl(urlsplit(url).query) if k.startswith("ssl_")}
+    # redis-py checks no host name unless told to.
+    requirement = given.setdefault("ssl_cert_reqs", "required")
+    return {"ssl": True, "ssl_check_hostname": requirement == "required", **given}
 
 
 def _sentinel_login(target: Target) -> dict[str, str | None]:

@@ -55,13 +55,13 @@ class Confirming:
         """What to send after a batch of calls."""
         self.under_way, self._beaten = True, True
         self.deadline = max(call.deadline for call in calls)
-        about = next((call for call in calls if call.key is not None), None)
-        if about is not None and about.key is not None:
-            if about.asking:
+        # One for each key: one that is not there has no beat, and must not stand for another that is.
+        for key, asking in {call.key: call.asking for call in calls if call.key is not None}.items():
+            if asking:
                 yield Mark.ASKING, _ASKING
-            beat = self._beats.get(about.key)
+            beat = self._beats.get(key)
             if beat is None:
-                beat = self._beats[about.key] = pack(("EVAL", _BEAT, 1, about.key))
+                beat = self._beats[key] = pack(("EVAL", _BEAT, 1, key))
             yield Mark.BEAT, beat
         yield Mark.WAIT, self._wait
 
@@ -72,7 +72,7 @@ class Confirming:
     def note(self, mark: Mark, reply: Reply) -> None:
         """A reply to one of our questions. The last one releases the batch's replies, or fails its calls."""
         if mark is Mark.BEAT:
-            self._beaten = not isinstance(reply, ReplyError)
+            self._beaten = self._beaten and not isinstance(reply, ReplyError)
         elif mark is Mark.WAIT:
             if self._beaten and isinstance(reply, int) and reply >= self._replicas:
                 self._release()

@@ -79,7 +79,11 @@ class Section:
         left: float | None = None
         if not self._opened:
             began = time.monotonic()
-            await self.open()
+            try:
+                async with asyncio.timeout(self.redis.timeout):
+                    await self.open()
+            except TimeoutError:
+                raise StoreUnavailable from None
             left = self._left(began)
         try:
             return await self._run(name, args, left)

@@ -1,4 +1,4 @@
-#!lua flags=allow-oom
+#!lua
 -- Bindings that were found at an upstream, or in a file, become records of ours, unless we know better.
 --
 -- Modes: 'cold' and 'audit', what an upstream lists: what is registered here counts for more, and what a logout has covered

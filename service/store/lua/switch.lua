@@ -17,6 +17,7 @@ for _, channel in ipairs({ 1, 2 }) do
   if mine and ask == 'over' and not kept then
     here = here + channel
     redis.call('HSET', A, since, agreed and now + (channel == 1 and late or 0) or 0)
+    if channel == 1 then redis.call('HSET', A, 'until1', now + late + 1) end
     redis.call('HDEL', A, undo, 'late' .. channel)
   elseif mine and ask == 'back' and kept then
     here = here - channel

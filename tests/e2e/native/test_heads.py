@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from service.cli.bounded_http import HEAD_BYTES, PATH_BYTES, BoundedHttpProtocol
 from tests.e2e.compatible.api_process import api_process
+from tests.waiting import eventually
 
 START = b"POST / HTTP/1.1\r\nHost: x\r\n"
 Connect = Callable[[], Any]
@@ -33,6 +34,10 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     body = str(size).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _is_empty(state: ServerState) -> bool:
+    return not state.connections and not state.tasks
 
 
 @asynccontextmanager
@@ -52,8 +57,7 @@ async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Strea
         server.close()
         for connection in list(state.connections):
             connection.transport.abort()
-        while state.connections or state.tasks:
-            await asyncio.sleep(0)
+        await eventually(lambda: _is_empty(state))
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:

@@ -7,17 +7,19 @@ from typing import Any
 import pytest
 
 from service.domain.addresses import BindingType
+from service.domain.errors import StoreFull
 from service.domain.events import EventType, Reason
 from service.domain.record import Attributes, State
 from service.domain.sids import BindingSid
 from service.domain.upstream import identities
-from service.redis import Redis
+from service.redis import Redis, connect
 from service.store.adoptions import Outcome
 from service.store.ledger import Verdict
 from service.store.upstream_ledger import Observation
 from tests.integration.store.adoption import AUDIT, IMPORT, LONG_AGO, adopt, after, binding
 from tests.integration.store.desk import NOTIFY
 from tests.integration.store.upstream_desk import UpstreamDesk
+from tests.servers.valkey import ValkeyServer
 
 
 @pytest.fixture
@@ -265,3 +267,15 @@ async def test_our_own_sids_come_back_as_they_were(alone: UpstreamDesk) -> None:
     assert await adopt(alone, binding("alice", "token", sid=sid), source=IMPORT) == [Outcome.ADOPTED]
     record = await alone.known("token")
     assert (record.visible_sid(NOTIFY), record.layout) == (sid, 1)
+
+
+async def test_what_is_adopted_is_refused_by_a_full_store() -> None:
+    """Removals go on there; what takes memory does not."""
+    with ValkeyServer() as server:
+        redis = connect(server.url, timeout=5)
+        desk = UpstreamDesk(redis)
+        await desk.login("alice", "token")
+        server.call("CONFIG", "SET", "maxmemory", "1mb")
+        with pytest.raises(StoreFull):
+            await adopt(desk, binding("bob", "another"), source=IMPORT)
+        await redis.aclose()

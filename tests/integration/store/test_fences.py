@@ -4,6 +4,9 @@ import pytest
 
 from service.domain.errors import SessionEnded, Unauthenticated
 from service.domain.limits import CLOCK_LEEWAY
+from service.redis import Redis, Script
+from service.store.scripts import script
+from service.store.section import Section
 from tests.integration.store.desk import BOTH, CHAT, NOTIFY, TOKEN_SECONDS, Desk
 
 
@@ -184,3 +187,28 @@ async def test_a_logout_covers_the_session_that_it_removed_whoevers_it_is(desk: 
     for session in ("s1", "s2"):
         with pytest.raises(SessionEnded):
             await desk.login("alice", "token", "phone", session=session, iat=second)
+
+
+def clocked(name: str) -> Script:
+    """The script, with a clock that the test sets."""
+    return Script(
+        name, script(name).source.replace(b"redis.call('TIME')", b"redis.call('HMGET', KEYS[1] .. ':clock', 's', 'u')")
+    )
+
+
+async def test_a_clock_set_back_brings_no_ended_session_to_life(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two logouts of a device end two sessions; between them the store fails over to one whose clock is behind."""
+    monkeypatch.setattr(Section, "_script", staticmethod(clocked))
+    desk, now = Desk(redis), 1_800_000_000
+
+    async def clock(second: int) -> None:
+        await redis.command(
+            "HSET", desk.section.anchor + b":clock", "s", str(second), "u", "0", key=desk.section.anchor
+        )
+
+    await clock(now)
+    await desk.logout("alice", device="phone", own_session="s1")
+    await clock(now - 1)
+    await desk.logout("alice", device="phone", own_session="s2")
+    with pytest.raises(SessionEnded):
+        await desk.login("alice", "token", "phone", session="s1", iat=now)

@@ -1,10 +1,15 @@
 """The store knows who wrote it, and refuses others."""
 
+import asyncio
+import contextlib
+
 import pytest
 
-from service.domain.errors import BinderyError
+from service.domain.errors import BinderyError, StoreUnavailable
+from service.redis import connect
 from service.store.section import SCHEMA, Section, StoreRefused
 from tests.integration.store.desk import KEY, Desk
+from tests.servers.valkey import ValkeyServer
 
 
 async def test_another_fingerprint_key_is_refused(desk: Desk) -> None:
@@ -76,3 +81,32 @@ async def test_a_failover_that_takes_the_store_back_brings_no_version_back(desk:
     await desk.redis.command("HSET", desk.section.anchor, "version", kept, key=desk.section.anchor)
     again = await desk.login("carol", "token", "tablet")
     assert again.record.version > lost.record.version
+
+
+async def test_opening_counts_towards_a_calls_time() -> None:
+    """A store takes most of a call's time for each reply, and to open a section takes several."""
+    with ValkeyServer(tcp=True) as server:
+        slow, passed = asyncio.Event(), 0
+
+        async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+            nonlocal passed
+            with contextlib.suppress(OSError):
+                while chunk := await reader.read(65536):
+                    await asyncio.sleep(seconds if slow.is_set() else 0)
+                    passed += slow.is_set() and seconds > 0
+                    writer.write(chunk)
+            writer.close()
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there, back = await asyncio.open_connection("127.0.0.1", server.port)
+            await asyncio.gather(copy(reader, back, 0), copy(there, writer, 0.4))
+
+        listener = await asyncio.start_server(relay, "127.0.0.1", 0)
+        redis = connect(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}", timeout=0.5)
+        await redis.ping()
+        slow.set()
+        with pytest.raises(StoreUnavailable):
+            await Section(redis, "IS" + "a" * 32, b"k" * 32).run("lookup", b"o" * 16)
+        assert passed < 3
+        await redis.aclose()
+        listener.close()

@@ -41,7 +41,7 @@ local function raise_fence(kind, owner, what, channels, session, lifetime)
     local ended
     notify, chat, ended = struct.unpack(FENCE, old)
     -- One session is noted for both channels and seconds: where two logouts leave it open, none is.
-    local stays = notify == NOW or chat == NOW or (notify > 0 and not has(channels, NOTIFY))
+    local stays = notify >= NOW or chat >= NOW or (notify > 0 and not has(channels, NOTIFY))
       or (chat > 0 and not has(channels, CHAT))
     if stays and ended ~= session then session = NO_SESSION end
   end
