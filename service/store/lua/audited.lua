@@ -3,7 +3,8 @@
 -- nothing, and that is the provider's word that the address is dead.
 --
 -- Only what has not changed since it was read counts, and is neither owed nor in doubt. What was in doubt not long ago may
--- have gone by a call of ours that was later than any should be: that is looked into, and so made again, once.
+-- have gone by a call of ours that was later than any should be: that is looked into, and so made again, once. So is what its
+-- app has registered again since it was applied: the provider may have said so before.
 -- Answers {how many count, lanes to wake}.
 --@include record
 --@include unit
@@ -21,10 +22,11 @@ for n = 4, #ARGV, 4 do
     and (first and first.sid or '') == sid then
     count = count + 1
     local was = found == 'dead' and redis.call('GET', doubted_key(id))
-    if found == 'dead' and (not was or was == spent(r)) then
+    local renewed = found == 'dead' and r.seen > r.updated
+    if found == 'dead' and not renewed and (not was or was == spent(r)) then
       take_out(id, r, bit.bor(NOTIFY, CHAT), 0, 'vanished')
     else
-      if was then again[#again + 1] = { id, spent(r) } end
+      if was or renewed then again[#again + 1] = { id, spent(r) } end
       r.past, r.notify, r.doubt = applied_section(r, r.notify), UNKNOWN, NOW_MS + longest_ms
       put('r', id, r)
       mark('n', id)

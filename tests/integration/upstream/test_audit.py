@@ -14,7 +14,7 @@ from service.settings import load
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
 from service.usecases.upstream.auditing import audit_step
-from tests.integration.upstream.pair import Pair, environment
+from tests.integration.upstream.pair import Pair, environment, next_second
 from tests.integration.workers.bench import Bench
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
@@ -56,6 +56,23 @@ async def test_an_address_that_vanished_is_taken_for_dead(pair: Pair) -> None:
     assert (EventType.REMOVED, Reason.VANISHED) in [(event.type, event.reason) for event in events]
     await pair.converge()
     assert await pair.owners() == {}
+
+
+async def test_what_was_registered_again_since_it_was_applied_is_made_again_once(pair: Pair) -> None:
+    """The provider may have said before that it is dead; what it says after that counts."""
+    await pair.bind("alice", TOKEN, "phone")
+    await pair.converge()
+    await next_second(pair)
+    await pair.bind("alice", TOKEN, "phone")
+    [binding] = await pair.bindings()
+    await pair.delete_there(binding["sid"])
+    assert await audited(pair) == 1
+    assert [len(found) for _, found in await look_up(pair.service, ["alice"])] == [1]
+    await pair.converge()
+    [binding] = await pair.bindings()
+    await pair.delete_there(binding["sid"])
+    assert await audited(pair) == 1
+    assert await pair.maybe(TOKEN) is None
 
 
 async def test_what_a_late_delete_of_ours_took_along_is_made_again(pair: Pair) -> None:
