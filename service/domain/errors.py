@@ -97,6 +97,12 @@ class CapReached(BinderyError):
     )
 
 
+class SeenSince(BinderyError):
+    """The registration was made again at or after the time that the caller has named, or may have been."""
+
+    slug, title, status, code = "seen-since", "The device has registered again since", 412, 20001
+
+
 class BodyTooLarge(BinderyError):
     """The body is longer than the limit."""
 

@@ -9,7 +9,7 @@ from struct import Struct
 import msgspec
 
 from service.domain.addresses import BindingType
-from service.domain.errors import BinderyError, CapReached, SessionEnded, TooManyRequests, Unauthenticated
+from service.domain.errors import BinderyError, CapReached, SeenSince, SessionEnded, TooManyRequests, Unauthenticated
 from service.domain.events import Reason
 from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
 from service.domain.limits import CLOCK_LEEWAY, PER_IDENTITY
@@ -24,6 +24,9 @@ _FIXED = Struct("<16s12s8sBBq?4s12s12s4s")
 """Owner, device, session, type, channels, ``iat`` (-1: none), keep, nonce; a Chat binding's key, endpoint and nonce."""
 _RULES = Struct("<I?III")
 """Cap, whether to evict, registrations of an identity at most, events at most, the age of the oldest token."""
+
+_SEEN_SINCE = 2
+"""What a removal answers of a registration that stays."""
 
 UNSEEN_SECONDS = 7 * 86_400
 """By then the audit has seen everything that an upstream holds, outages included; as in ``lua/lib/changes.lua``."""
@@ -235,13 +238,17 @@ class Registrations:
         *,
         owner: bytes = b"",
         generation: int | None = None,
+        unless_seen_since: int | None = None,
     ) -> tuple[bool, bytes]:
         """Take channels out of one registration, if it is still the one meant by owner and generation.
 
         Answers whether anything was removed, and the lanes to wake.
+
+        Raises:
+            SeenSince: it was registered at or after ``unless_seen_since``, in seconds, or may have been.
         """
-        meant = b"" if generation is None else b"%d" % generation
-        removed, wake, _ = await self._remove(b"r", fingerprint, owner, meant, b"", channels, NO_CHANNEL, reason)
+        meant, since = (b"" if given is None else b"%d" % given for given in (generation, unless_seen_since))
+        removed, wake, _ = await self._remove(b"r", fingerprint, owner, meant, since, b"", channels, NO_CHANNEL, reason)
         return removed, wake
 
     async def remove_binding(
@@ -252,7 +259,7 @@ class Registrations:
         Answers whether there was such a binding (of ``owner``, if given), the lanes to wake, and its record's key.
         """
         space = b"k" if channel is Channel.CHAT else b"r"
-        return await self._remove(space, b"", owner, b"", sid.raw, channel, at_once, Reason.DELETED)
+        return await self._remove(space, b"", owner, b"", b"", sid.raw, channel, at_once, Reason.DELETED)
 
     async def _remove(
         self,
@@ -260,6 +267,7 @@ class Registrations:
         key: bytes,
         owner: bytes,
         generation: bytes,
+        since: bytes,
         sid: bytes,
         channels: Channel,
         at_once: Channel,
@@ -271,10 +279,13 @@ class Registrations:
             key,
             owner,
             generation,
+            since,
             sid,
             b"%d" % channels,
             self._modes(at_once),
             reason.value.encode(),
             self._events_max,
         )
+        if removed == _SEEN_SINCE:
+            raise SeenSince
         return bool(removed), wake, found

@@ -67,11 +67,21 @@ async def _list_anew(listings: Listings, identity: str) -> None:
         _log.info("list_not_owed", error=type(error).__name__)
 
 
-async def turn_off(service: Service, id_text: str, owner: bytes | None = None, traceparent: str | None = None) -> None:
+async def turn_off(
+    service: Service,
+    id_text: str,
+    owner: bytes | None = None,
+    *,
+    unless_seen_since: int | None = None,
+    traceparent: str | None = None,
+) -> None:
     """Take one registration out of the desired state. Idempotent, and no logout.
 
     An app means its own registration of that address, whatever has changed about it since it got the id; a server means
     just what it saw.
+
+    Raises:
+        SeenSince: it was registered at or after ``unless_seen_since``, in seconds, or may have been.
     """
     id_ = RegistrationId.parse(id_text)
     if id_ is None:
@@ -82,5 +92,6 @@ async def turn_off(service: Service, id_text: str, owner: bytes | None = None, t
         Reason.PUSH_OFF,
         owner=owner or b"",
         generation=None if owner else id_.generation,
+        unless_seen_since=unless_seen_since,
     )
     service.wake(wake, traceparent)

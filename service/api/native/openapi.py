@@ -21,6 +21,7 @@ from litestar.openapi.spec import (
     RequestBody,
     Schema,
 )
+from litestar.openapi.spec.enums import OpenAPIFormat
 from litestar.openapi.spec.security_scheme import SecurityScheme
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
@@ -41,6 +42,12 @@ DEVICE_QUERY = Parameter(
     schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=limits.DEVICE_ID_LENGTH),
     required=True,
 )
+SEEN_QUERY = Parameter(
+    name="unless_seen_since",
+    param_in="query",
+    schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME),
+    description="Do nothing if the device has registered at that time or later, or may have: it is kept to the hour",
+)
 IDENTITY_PATH = Parameter(
     name="identity",
     param_in="path",
@@ -56,6 +63,7 @@ _FAULTS = {
     404: "There is no such thing, or none that this caller may see",
     408: "The body took too long to arrive",
     409: "The session has been logged out, or the identity has reached its limit of registrations",
+    412: "The device has registered again since the time given, or may have",
     413: "The body is too large",
     415: "The body is not JSON",
     429: "Too many requests; try again later",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from service.api.forms import decode_fields, segments
 from service.api.native.bodies import NativeRequest
 from service.domain import limits
@@ -35,6 +37,24 @@ def device_of(request: NativeRequest) -> str:
     if not 0 < len(device_id) <= limits.DEVICE_ID_LENGTH:
         raise InvalidInput("device_id", f"must have 1 to {limits.DEVICE_ID_LENGTH} characters")
     return device_id
+
+
+def seen_since_of(request: NativeRequest) -> int | None:
+    """The ``unless_seen_since`` of the query in seconds since the epoch, or None.
+
+    Raises:
+        InvalidInput: as ``query_of``; or it is no time.
+    """
+    given = query_of(request, "unless_seen_since")
+    if given is None:
+        return None
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise InvalidInput("unless_seen_since", "must be a time as in RFC 3339, with its offset from UTC")
+    return int(at.timestamp())
 
 
 def identity_of(request: NativeRequest) -> str:

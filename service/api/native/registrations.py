@@ -16,8 +16,8 @@ from service.api.auth import Caller
 from service.api.headers import joined
 from service.api.native.bodies import NativeRequest, RegistrationBody, channel_flags, read_body
 from service.api.native.callers import caller_of, service_of, traceparent_of
-from service.api.native.openapi import DEVICE_QUERY, SERVICE_QUERY, described
-from service.api.native.query import device_of
+from service.api.native.openapi import DEVICE_QUERY, SEEN_QUERY, SERVICE_QUERY, described
+from service.api.native.query import device_of, seen_since_of
 from service.domain import limits
 from service.domain.errors import Forbidden, InvalidInput
 from service.domain.record import Channel
@@ -154,12 +154,21 @@ async def delete_by_device(request: NativeRequest) -> None:
     )
 
 
-@delete("/v1/registrations/{registration_id:str}", operation_class=described(parameters=[SERVICE_QUERY], faults=[404]))
+@delete(
+    "/v1/registrations/{registration_id:str}",
+    operation_class=described(parameters=[SEEN_QUERY, SERVICE_QUERY], faults=[404, 412]),
+)
 async def delete_by_id(request: NativeRequest, registration_id: FromPath[str]) -> None:
-    """Turn push off for one registration. Idempotent; not a logout, so that it may register again at once."""
+    """Turn push off for one registration. Idempotent; not a logout, so that it may register again at once.
+
+    Who was told by a provider that the address is dead names the time of that: 412 if its device has registered since.
+    """
     caller_of(request)
     found = service_of(request)
-    await ending.turn_off(found, registration_id, _owner(request, found), traceparent_of(request))
+    since, traceparent = seen_since_of(request), traceparent_of(request)
+    await ending.turn_off(
+        found, registration_id, _owner(request, found), unless_seen_since=since, traceparent=traceparent
+    )
 
 
 def _owner(request: NativeRequest, service: Service) -> bytes | None:

@@ -28,6 +28,8 @@ local r = get('r', fp)
 if r and r.address ~= address then return { 'collision' } end
 local live = r and r.channels ~= 0 and r or nil
 local own = live and live.owner == owner and live or nil
+-- A server that names no session leaves it the one that it has: that one's logout is to end it.
+if own and not iat and session == NO_SESSION then session = own.session end
 
 -- A compatible create speaks of the Notify binding alone: the rest of the same identity's registration stays, unless the
 -- address is said to be of another kind, which a device and its Chat binding cannot follow.
@@ -45,12 +47,10 @@ local c = wants_chat and get('k', chat_key) or nil
 local same = own and own.type == kind and own.channels == channels and own.device == device
   and own.attributes == attributes and own.extras == extras
   and (not wants_chat or (own.link == chat_key and (keep or c and c.attributes == chat_attributes)))
--- Where an upstream is there to compare with, it matters who was later; elsewhere the hour is enough.
-local SEEN_EVERY = external > 0 and 1 or 3600
 -- Of a channel that is not wanted the removal may be owed, or refused, yet.
 local wanted_notify = has(channels, NOTIFY) and APPLIED or NONE
 local chat_fits = keep or not wants_chat or own and own.chat == APPLIED
-if same and own.session == session and NOW - own.seen < SEEN_EVERY and own.notify == wanted_notify and chat_fits then
+if same and own.session == session and NOW - own.seen < seen_every() and own.notify == wanted_notify and chat_fits then
   -- Nothing to write at all: before what only writers need is even defined.
   return { 'unchanged', own.raw, c and c.raw or '', '', 0 }
 end
@@ -59,7 +59,7 @@ end
 if same then
   local outcome, changed_ = 'unchanged', false
   if own.session ~= session then own.session, changed_ = session, true end
-  if NOW - own.seen >= SEEN_EVERY then own.seen, changed_ = NOW, true end
+  if NOW - own.seen >= seen_every() then own.seen, changed_ = NOW, true end
   if own.notify ~= wanted_notify then
     outcome = 'pending'
     if own.notify == FAILED then
@@ -139,6 +139,19 @@ end
 
 -- The cap, counted after the displacement. ---------------------------------------------------------------------------
 
+-- Least recently seen first, ties by version.
+local function evict_least_seen(ids, count)
+  table.sort(ids, function(a, b)
+    a, b = get('r', a), get('r', b)
+    if a.seen ~= b.seen then return a.seen < b.seen end
+    return a.version < b.version
+  end)
+  for n = 1, count do
+    take_out(ids[n], get('r', ids[n]), bit.bor(NOTIFY, CHAT), at_once, 'evicted')
+    displaced = displaced + 1
+  end
+end
+
 if has(channels, NOTIFY) and not (own and has(own.channels, NOTIFY)) then
   local held = {}
   for _, e in ipairs(entries(owner)) do
@@ -146,18 +159,15 @@ if has(channels, NOTIFY) and not (own and has(own.channels, NOTIFY)) then
   end
   if #held >= cap then
     if not evict then return { 'cap' } end
-    table.sort(held, function(a, b)
-      a, b = get('r', a), get('r', b)
-      if a.seen ~= b.seen then return a.seen < b.seen end
-      return a.version < b.version
-    end)
-    for n = 1, #held - cap + 1 do
-      take_out(held[n], get('r', held[n]), bit.bor(NOTIFY, CHAT), at_once, 'evicted')
-      displaced = displaced + 1
-    end
+    evict_least_seen(held, #held - cap + 1)
   end
 end
-if not own and #entries(owner) >= most then return { 'cap' } end
+local all = own and {} or entries(owner)
+if #all >= most then
+  if not evict then return { 'cap' } end
+  for n, e in ipairs(all) do all[n] = e[1] end
+  evict_least_seen(all, #all - most + 1)
+end
 -- Chat bindings on their way out count here too: what one call touches stays bounded while workers are away.
 if wants_chat and #(get('c', owner) or '') >= 2 * most * 12 and not get('k', chat_key) then return { 'busy' } end
 

@@ -3,13 +3,15 @@
 -- No logout: nothing is fenced. Contract 1 to 3.
 --
 -- The caller says what it means to remove: a record by its key, of an owner ('' for any) and a generation ('' for any); or
--- what is visible under a SID. Answers {whether anything was removed, lanes to wake, its key}.
+-- what is visible under a SID. `since`, if not '', is a time in seconds: what has been seen at or after it stays, or may have
+-- been, for times are kept as seen_every() says. Answers {1 if anything was removed, 2 if it stays for that, lanes to wake,
+-- its key}.
 --@include record
 --@include unit
 --@include changes
 
-local space, id, owner, generation, sid, channels, at_once, reason, events_max = unpack(ARGV, 1, 9)
-channels, at_once, generation = tonumber(channels), tonumber(at_once), tonumber(generation)
+local space, id, owner, generation, since, sid, channels, at_once, reason, events_max = unpack(ARGV, 1, 10)
+channels, at_once, generation, since = tonumber(channels), tonumber(at_once), tonumber(generation), tonumber(since)
 external, at_once = bit.rshift(at_once, 2), bit.band(at_once, 3)
 if sid ~= '' then
   local alias = get('a', sid)
@@ -20,6 +22,7 @@ local r = get(space, id)
 if not r or r.channels == 0 then return { 0, '', '' } end
 if owner ~= '' and r.owner ~= owner then return { 0, '', '' } end
 if generation and r.generation ~= generation then return { 0, '', '' } end
+if since and r.seen + seen_every() > since then return { 2, '', '' } end
 if sid ~= '' then
   local state = space == 'r' and r.notify or r.chat
   local section = applied_section(r, state)

@@ -164,6 +164,22 @@ async def test_push_off_is_no_logout(native: Native) -> None:
     assert (await native.register(token=token)).status_code == 202
 
 
+async def test_a_report_that_an_address_is_dead_counts_unless_its_device_came_back(native: Native) -> None:
+    """The sender names when it was told so; what has registered since, or within the hour, stays."""
+    location = (await native.register()).headers["location"]
+    told = {"unless_seen_since": "2026-01-31T12:00:00Z"}
+    answer = await native.call("DELETE", location, params=told)
+    assert (answer.status_code, problem_of(answer)) == (412, "seen-since")
+    assert len(await native.bindings("alice")) == 1
+    for wrong in ("yesterday", "2026-01-31T12:00:00", "1769860800"):
+        answer = await native.call("DELETE", location, params={"unless_seen_since": wrong})
+        assert (answer.status_code, answer.json()["field"]) == (400, "unless_seen_since")
+    assert (
+        await native.call("DELETE", location, params={"unless_seen_since": "2999-01-01T00:00:00Z"})
+    ).status_code == 204
+    assert await native.bindings("alice") == []
+
+
 async def test_a_logout_is_final_for_its_token(native: Native) -> None:
     """After the app's logout its token is refused with a problem of its own; a new session's is not."""
     token = app_token("alice", sid="s1")

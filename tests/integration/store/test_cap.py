@@ -53,6 +53,17 @@ async def test_no_identity_has_registrations_without_end(desk: Desk) -> None:
     assert len(await desk.desired("alice")) == PER_IDENTITY
 
 
+async def test_however_many_chat_only_ones_block_no_login_where_the_oldest_give_way(desks: Callable[..., Desk]) -> None:
+    """They are not counted by the cap, but an identity has 200 registrations in all."""
+    desk = desks(replace_oldest=True)
+    for n in range(200):
+        await desk.login("alice", f"chat-{n}", f"device-{n}", channels=CHAT, endpoint=f"e-{n}")
+    await desk.age("chat-7", 7200)
+    await desk.login("alice", "new", "new")
+    desired = await desk.desired("alice")
+    assert ("new" in desired, "chat-7" in desired, len(desired)) == (True, False, 200)
+
+
 async def test_a_hundred_at_once(desk: Desk) -> None:
     """A hundred addresses at once: twenty are taken, eighty refused."""
     results = await asyncio.gather(*(desk.login("alice", f"a-{n}") for n in range(100)), return_exceptions=True)

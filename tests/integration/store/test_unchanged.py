@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.domain.events import EventType
+from service.domain.errors import SeenSince
+from service.domain.events import EventType, Reason
 from service.domain.record import Channel, State
 from service.redis import Redis
 from service.store.adoptions import Outcome as Adopted
@@ -33,6 +34,29 @@ async def test_an_unchanged_registration_still_moves_to_its_new_session(desk: De
     assert again.outcome is Outcome.UNCHANGED
     assert await desk.logout("alice", session="s1") == 0
     assert await desk.logout("alice", session="s2") == 1
+
+
+async def test_a_server_that_names_no_session_leaves_it_its_own(desk: Desk) -> None:
+    """A back end that sets a tag does not take the device from the logout of its session."""
+    await desk.login("alice", "token", "phone", session="s1", iat=await desk.now())
+    await desk.login("alice", "token", "phone", tags=("vip",))
+    assert await desk.logout("alice", session="s1") == 1
+
+
+@pytest.mark.parametrize(("ago", "since", "stays"), [(0, 60, True), (3_000, 3_000, True), (3_700, 60, False)])
+async def test_an_older_report_removes_nothing(desk: Desk, ago: int, since: int, *, stays: bool) -> None:
+    """That an address is dead counts only if its device has not registered since; in doubt it stays."""
+    await desk.login("alice", "token", "phone")
+    await desk.age("token", ago)
+    removal = desk.registrations.remove(
+        desk.fingerprint("token"), BOTH, Reason.PUSH_OFF, unless_seen_since=await desk.now() - since
+    )
+    if stays:
+        with pytest.raises(SeenSince):
+            await removal
+    else:
+        assert (await removal)[0]
+    assert (await desk.desired("alice") == {"token"}) == stays
 
 
 @pytest.mark.parametrize(("ago", "late"), [(3_590, False), (3_600, True)])

@@ -11,6 +11,9 @@ local NOW, NOW_MS = tonumber(clock[1]), tonumber(clock[1]) * 1000 + math.floor(t
 -- The channels whose bindings are kept at an upstream; a script that is told of any sets it.
 local external = 0
 
+-- `seen` is to the hour; where an upstream's times are compared with it, to the second.
+local function seen_every() return external > 0 and 1 or 3600 end
+
 -- Spaces of bucketed hashes: r registrations, k Chat bindings, i identities (their registrations), c identities (their
 -- Chat bindings), p pointers (from a device or endpoint, and its kind), a the SIDs that an upstream has given.
 local RECORDS = { r = true, k = true }
