@@ -14,7 +14,7 @@ from tests.unit.settings.test_loading import LEAST
 
 def run(*arguments: str, environ: Mapping[str, str]) -> Result:
     cleared = {name: None for name in os.environ if name.startswith("BINDERY_")}
-    return CliRunner().invoke(main, list(arguments), env={**cleared, **environ})
+    return CliRunner().invoke(main, list(arguments), env={**cleared, **environ}, terminal_width=80)
 
 
 @pytest.fixture
