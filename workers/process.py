@@ -27,6 +27,7 @@ from workers.audit import keep_auditing
 from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue
 from workers.drain import BUDGET_SECONDS, JOB_SECONDS, drain_lane
+from workers.expiry import keep_expiring
 from workers.health import Health
 from workers.listing import keep_listing
 from workers.settling import HAND_BACK_SECONDS
@@ -71,14 +72,14 @@ async def _work(running: Runtime, stop: asyncio.Event, health: Health) -> None:
 
 
 async def _serve_all(running: Runtime, alone: WithoutQueue, stop: asyncio.Event, health: Health) -> None:
-    grace = running.settings.shutdown_grace
+    grace, stale_seconds = running.settings.shutdown_grace, 86_400 * running.settings.stale_days
     backoff = _FIRST_BACKOFF
     away = False
     while not stop.is_set():
         worker = _worker(running, health)
         began = time.monotonic()
         try:
-            await _serve(worker, running.directory, stop, grace)
+            await _serve(worker, running.directory, stop, grace=grace, stale_seconds=stale_seconds)
         except (RedisError, OSError) as error:
             # A full Redis lets a worker start, and fails it at its first write.
             if worker.started and time.monotonic() - began > _SETTLED_SECONDS:
@@ -111,11 +112,14 @@ async def _open(running: Runtime, stop: asyncio.Event, health: Health) -> None:
             return
 
 
-async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, grace: float) -> None:
+async def _serve(
+    worker: BellWorker, directory: Directory, stop: asyncio.Event, *, grace: float, stale_seconds: int
+) -> None:
     serving, stopped = asyncio.ensure_future(worker.serve()), asyncio.ensure_future(stop.wait())
     sweeping = asyncio.ensure_future(keep_sweeping(directory))
     auditing = asyncio.ensure_future(keep_auditing(directory))
     listing = asyncio.ensure_future(keep_listing(directory))
+    expiring = asyncio.ensure_future(keep_expiring(directory, stale_seconds))
     try:
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         worker.stop()
@@ -126,8 +130,9 @@ async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, 
         sweeping.cancel()
         auditing.cancel()
         listing.cancel()
+        expiring.cancel()
         serving.cancel()
-        await asyncio.wait({serving, sweeping, auditing, listing})
+        await asyncio.wait({serving, sweeping, auditing, listing, expiring})
         # Within the grace: cancelled jobs hand their leases back, and that takes time too. If only the queue was lost,
         # calls that an upstream does not answer would keep all other work from being done without it.
         seconds = grace - HAND_BACK_SECONDS - 2 * _END_OF_LOOP if stop.is_set() else _END_OF_LOOP

@@ -43,6 +43,8 @@ class Reason(Enum):
     """The device registered a newer address for the same identity."""
     EVICTED = "evicted"
     """The cap's ``replace-oldest``."""
+    STALE = "stale"
+    """Its device has not registered for ``BINDERY_STALE_DAYS``."""
     VANISHED = "vanished"
     """The upstream holds its binding no more, without our doing: its address is taken for dead."""
 

@@ -202,6 +202,15 @@ class Settings(UpstreamVariables, frozen=True, kw_only=True):
             "reject",
         ),
     ]
+    stale_days: Annotated[
+        int,
+        Var(
+            "BINDERY_STALE_DAYS",
+            rules.integer(0, 36_500),
+            "Push registrations whose device has not registered for so many days are removed; 0 keeps them",
+            "0",
+        ),
+    ]
     app_tags: Annotated[
         tuple[str, ...],
         Var(

@@ -1,4 +1,4 @@
-"""Where the audit's walks are in a Service, and what becomes of what they find."""
+"""Where the walks through a Service are, and what becomes of what the audit's find."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Walk(Enum):
-    """One of the audit's walks."""
+    """One of the walks: the audit's, and expiry's."""
 
     REGISTRATIONS = b"audit"
     """Through what is registered here, to see whether the upstream holds it."""
@@ -28,6 +28,8 @@ class Walk(Enum):
     """Through what the Notify upstream holds, to see whether it is known here."""
     CHAT_BINDINGS = b"chat-walk"
     """Through what the Chat upstream holds, to see whether it is to stay."""
+    STALE = b"stale"
+    """Through what is registered here, to see whether its device still is."""
 
 
 class Turns:
