@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from service.domain.record import Channel, Record
@@ -80,6 +80,14 @@ class Reading:
             b"%d" % buckets,
         )
         return _records(reply[1:]), reply[0]
+
+    async def walk(self, *, chat: bool, records: int) -> AsyncIterator[list[Record]]:
+        """All records in the order of their fingerprints, up to so many at a time."""
+        position, more = b"", True
+        while more:
+            found, position = await self.scan(chat=chat, position=position, backwards=False, records=records)
+            yield found
+            more = bool(position)
 
 
 def _records(flat: list[bytes]) -> list[Record]:

@@ -8,6 +8,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from service.backends.twilio.errors import OutcomeUnknown
+
 T = TypeVar("T")
 
 IDENTITIES = 40
@@ -21,6 +23,23 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
     bindings: tuple[T, ...]
     next: str | None
+
+
+class Trail:
+    """Where in a list one has been: a list that leads back there has no end."""
+
+    def __init__(self) -> None:
+        self._been: set[str | None] = set()
+
+    def pass_by(self, at: str | None) -> None:
+        """Note a place, None for the beginning.
+
+        Raises:
+            OutcomeUnknown: one has been there.
+        """
+        if at in self._been:
+            raise OutcomeUnknown("the list does not end")
+        self._been.add(at)
 
 
 def query(pairs: Iterable[tuple[str, str]]) -> str:

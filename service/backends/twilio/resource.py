@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Generic, TypeVar
 
 from service.backends.twilio.account import Account, Attempt
-from service.backends.twilio.bindings import BindingList, read
-from service.backends.twilio.errors import OutcomeUnknown, Refused
-from service.backends.twilio.pages import Page, cursor, groups, query
+from service.backends.twilio.bindings import BindingList, ChatBinding, NotifyBinding, read
+from service.backends.twilio.errors import Refused
+from service.backends.twilio.pages import Page, Trail, cursor, groups, query
 
-B = TypeVar("B")
+B = TypeVar("B", bound=NotifyBinding | ChatBinding)
 
 
 class Bindings(Generic[B]):
@@ -43,17 +43,14 @@ class Bindings(Generic[B]):
         return True
 
     async def of(self, identities: Sequence[str], attempt: Attempt | None = None) -> list[B]:
-        """Every binding of these identities."""
-        found: list[B] = []
+        """Every binding of these identities, once."""
+        # Pages that shift while they are walked may show one twice.
+        found: dict[str, B] = {}
         for group in groups(identities):
-            at: str | None = query([*(("Identity", identity) for identity in group), *self._start])
-            while at is not None:
-                page = await self.page(at, attempt)
-                found += page.bindings
-                if page.next == at:
-                    raise OutcomeUnknown("the list does not end")
-                at = page.next
-        return found
+            start = query([*(("Identity", identity) for identity in group), *self._start])
+            async for bindings in self.walk(start, attempt):
+                found |= {binding.sid: binding for binding in bindings}
+        return list(found.values())
 
     async def of_each(
         self, identities: Sequence[str], attempt: Attempt | None = None
@@ -79,6 +76,16 @@ class Bindings(Generic[B]):
                     found += some
                     refused |= others
         return found, refused
+
+    async def walk(self, at: str | None = None, attempt: Attempt | None = None) -> AsyncIterator[tuple[B, ...]]:
+        """What the pages show, from the first of all bindings on, or from the page that ``at`` leads to."""
+        trail, more = Trail(), True
+        while more:
+            trail.pass_by(at)
+            page = await self.page(at, attempt)
+            yield page.bindings
+            at = page.next
+            more = at is not None
 
     async def page(self, at: str | None = None, attempt: Attempt | None = None) -> Page[B]:
         """A page of all bindings: the first, or the one that an earlier page led to."""

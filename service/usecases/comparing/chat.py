@@ -26,15 +26,10 @@ async def chat_differences(service: Service, upstream: ChatUpstream) -> AsyncIte
         UpstreamError, StoreUnavailable, TooManyRequests
     """
     shelves = Shelves()
-    at: str | None = None
-    while True:
-        page = await upstream.bindings.page(at)
-        for binding in page.bindings:
+    async for bindings in upstream.bindings.walk():
+        for binding in bindings:
             owner = service.fingerprints.owner(binding.identity)
             shelves.put(owner, (binding.identity, listed_of(binding)))
-        at = page.next
-        if at is None:
-            break
     unpack = msgspec.msgpack.Decoder(tuple[str, Listed]).decode
     for things in shelves.take():
         listed: dict[str, list[Listed]] = {}

@@ -60,15 +60,16 @@ async def _candidates(service: Service, upstream: NotifyUpstream) -> AsyncIterat
     there: dict[bytes, list[Binding]] = {}
     number = -1
     # Both sides go by fingerprint.
-    async for record in _records(service):
-        while number < record.fingerprint[0]:
-            for candidate in _unknown(there):
-                yield candidate
-            number += 1
-            there = shelves.take(number)
-        what = _compare(record, there.pop(record.fingerprint, []))
-        if what is not None:
-            yield what
+    async for records in service.reading.walk(chat=False, records=_RECORDS):
+        for record in records:
+            while number < record.fingerprint[0]:
+                for candidate in _unknown(there):
+                    yield candidate
+                number += 1
+                there = shelves.take(number)
+            what = _compare(record, there.pop(record.fingerprint, []))
+            if what is not None:
+                yield what
     while number < 256:
         for candidate in _unknown(there):
             yield candidate
@@ -78,18 +79,14 @@ async def _candidates(service: Service, upstream: NotifyUpstream) -> AsyncIterat
 
 async def _shelved(service: Service, upstream: NotifyUpstream) -> NotifyShelves:
     shelves, prints = NotifyShelves(), service.fingerprints
-    at: str | None = None
-    while True:
-        page = await upstream.bindings.page(at)
-        for binding in page.bindings:
+    async for bindings in upstream.bindings.walk():
+        for binding in bindings:
             held = held_of(binding)
             if held is not None:
                 address = prints.address(canonical(held.kind, binding.address))
                 owner, version = prints.owner(binding.identity), version_digest(held.attributes.protocol_version)
                 shelves.put(Binding(address, held.sid, owner, digest(held.kind, held.attributes), version))
-        at = page.next
-        if at is None:
-            return shelves
+    return shelves
 
 
 def _compare(record: Record, held: Sequence[Binding]) -> _Candidate | None:
@@ -161,13 +158,3 @@ def _differs(record: Record, held: list[Held]) -> _Candidate | None:
         return isinstance(decision, Agreed) and decision.binding is not None and decision.binding.sid == sid
 
     return _candidate(record, [binding.sid for binding in held], agrees)
-
-
-async def _records(service: Service) -> AsyncIterator[Record]:
-    position = b""
-    while True:
-        records, position = await service.reading.scan(chat=False, position=position, backwards=False, records=_RECORDS)
-        for record in records:
-            yield record
-        if not position:
-            return

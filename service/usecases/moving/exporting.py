@@ -24,21 +24,13 @@ async def export(service: Service) -> AsyncIterator[list[Head | RegistrationLine
         StoreUnavailable, TooManyRequests
     """
     yield [Head(service=service.sid, key=service.section.check)]
-    async for records in _scanned(service, chat=False):
+    async for scanned in service.reading.walk(chat=False, records=_RECORDS):
+        records = [record for record in scanned if record.channels]
         linked = await asyncio.gather(*(_chat_of(service, record) for record in records))
         found = zip(records, linked, strict=True)
         yield [_registration(r, chat) for r, chat in found if chat or r.channels & Channel.NOTIFY]
-    async for records in _scanned(service, chat=True):
-        yield [_chat_line(record) for record in records if record.link == NO_LINK]
-
-
-async def _scanned(service: Service, *, chat: bool) -> AsyncIterator[list[Record]]:
-    position = b""
-    while True:
-        records, position = await service.reading.scan(chat=chat, position=position, backwards=False, records=_RECORDS)
-        yield [record for record in records if record.channels]
-        if not position:
-            return
+    async for records in service.reading.walk(chat=True, records=_RECORDS):
+        yield [_chat_line(record) for record in records if record.channels and record.link == NO_LINK]
 
 
 async def _chat_of(service: Service, record: Record) -> Record | None:

@@ -13,7 +13,7 @@ import msgspec
 
 from service.backends.twilio import ChatBinding, NotDone, NotifyBinding, OutcomeUnknown, Refused
 from service.backends.twilio.errors import AccountRefused
-from service.backends.twilio.pages import Page
+from service.backends.twilio.pages import Page, Trail
 from service.store.adoptions import Found, Outcome, Source
 from service.store.places import Place
 from service.usecases.moving.pacing import Pace
@@ -57,15 +57,16 @@ async def import_bindings(
     place = Place(service.section, _name(upstream, dry_run), _Reached)
     reached = await place.get() or _Reached(None, 0, {})
     pace = pace or Pace(None)
-    begun = False
+    begun, trail = False, Trail()
     while True:
+        trail.pass_by(reached.at)
         try:
             page, counts = await _page(service, upstream, reached.at, dry_run)
         except Refused:
             if begun or reached.at is None:
                 raise
             # The place is of long ago, and the upstream knows it no more.
-            reached, begun = _Reached(None, 0, {}), True
+            reached, begun, trail = _Reached(None, 0, {}), True, Trail()
             continue
         begun = True
         reached.at, reached.bindings = page.next, reached.bindings + len(page.bindings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from service.backends.twilio import ChatBinding
 from service.domain.addresses import BindingType
 from service.domain.fingerprints import NO_LINK
 from service.domain.record import Channel, Record, State
@@ -53,7 +52,7 @@ async def _entitle(service: Service, upstream: ChatUpstream) -> set[bytes]:
     """Answers digests of the endpoints that are there, each of its identity."""
     prints = service.fingerprints
     listed: set[bytes] = set()
-    async for bindings in _pages(upstream):
+    async for bindings in upstream.bindings.walk():
         sids: list[tuple[bytes, bytes, bool]] = []
         for binding in bindings:
             listed.add(prints.chat(prints.owner(binding.identity), binding.endpoint, _ANY))
@@ -71,9 +70,8 @@ async def _entitle(service: Service, upstream: ChatUpstream) -> set[bytes]:
 
 async def _drop_vanished(service: Service, upstream: ChatUpstream, listed: set[bytes]) -> None:
     """End imported Chat bindings that their SDKs have deleted there since: without a registration nobody else does."""
-    prints, position = service.fingerprints, b""
-    while True:
-        records, position = await service.reading.scan(chat=True, position=position, backwards=False, records=AT_ONCE)
+    prints = service.fingerprints
+    async for records in service.reading.walk(chat=True, records=AT_ONCE):
         alone = [record for record in records if record.channels and record.link == NO_LINK]
         gone = [record for record in alone if prints.chat(record.owner, record.address, _ANY) not in listed]
         if gone:
@@ -85,8 +83,6 @@ async def _drop_vanished(service: Service, upstream: ChatUpstream, listed: set[b
                     sid = record.visible_sid(Channel.CHAT) or record.sid
                     _, wake, _ = await service.registrations.remove_binding(sid, Channel.CHAT)
                     service.wake(wake)
-        if not position:
-            return
 
 
 async def undo(service: Service, channels: Channel) -> None:
@@ -114,19 +110,14 @@ async def undo(service: Service, channels: Channel) -> None:
 
 
 async def _forget_notify(service: Service, upstream: NotifyUpstream, since: int) -> None:
-    at: str | None = None
-    while True:
-        page = await upstream.bindings.page(at)
-        found = [f for f in map(notify_found, page.bindings) if f is not None and f.updated <= since]
+    async for bindings in upstream.bindings.walk():
+        found = [f for f in map(notify_found, bindings) if f is not None and f.updated <= since]
         for first in range(0, len(found), AT_ONCE):
             service.wake(await service.switches.take_back(Channel.NOTIFY, (), found[first : first + AT_ONCE]))
-        at = page.next
-        if at is None:
-            return
 
 
 async def _forget_chat(service: Service, upstream: ChatUpstream, since: int) -> None:
-    async for bindings in _pages(upstream):
+    async for bindings in upstream.bindings.walk():
         found = [f for f in map(chat_found, bindings) if f is not None and f.updated <= since]
         for sid in await _unknown(service, found):
             await upstream.bindings.delete(str(sid))
@@ -141,25 +132,11 @@ async def _unknown(service: Service, found: Sequence[Found]) -> list[BindingSid]
     return [f.sid for f in found if (f.attributes.identity, f.address) not in known]
 
 
-async def _pages(upstream: ChatUpstream) -> AsyncIterator[Sequence[ChatBinding]]:
-    at: str | None = None
-    while True:
-        page = await upstream.bindings.page(at)
-        yield page.bindings
-        at = page.next
-        if at is None:
-            return
-
-
 async def _keys(
     service: Service, channel: Channel, chosen: Callable[[Record, Channel], bool]
 ) -> AsyncIterator[list[bytes]]:
     """Keys of all records of a channel's bindings that are chosen, some at a time."""
-    position, chat = b"", channel is Channel.CHAT
-    while True:
-        records, position = await service.reading.scan(chat=chat, position=position, backwards=False, records=AT_ONCE)
+    async for records in service.reading.walk(chat=channel is Channel.CHAT, records=AT_ONCE):
         keys = [record.fingerprint for record in records if chosen(record, channel)]
         if keys:
             yield keys
-        if not position:
-            return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from aiohttp import web
 
 from service.bootstrap import runtime
 from service.redis import Redis, connect
@@ -12,6 +13,7 @@ from service.settings import load
 from tests.e2e.compatible.api_process import api_process
 from tests.e2e.compatible.deployment import environment as environment_there
 from tests.integration.upstream.chat import There, settings_here
+from tests.integration.upstream.foreign import Foreign
 from tests.integration.upstream.pair import Pair, environment, patient
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
@@ -113,3 +115,15 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.usecases.upstream.applying.backoff_ms", lambda _: 20)
     monkeypatch.setattr("workers.upstream_chat.backoff_ms", lambda _: 20)
     monkeypatch.setattr("service.usecases.comparing.notify._ROUND_SECONDS", 0.02)
+
+
+@pytest.fixture
+async def foreign() -> AsyncIterator[Foreign]:
+    """An upstream that is no Bindery, empty."""
+    foreign = Foreign()
+    runner = web.AppRunner(foreign.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    foreign.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield foreign
+    await runner.cleanup()
