@@ -1,20 +1,26 @@
-"""Comparing Chat bindings."""
+"""Comparing Chat bindings: all of them, and once more those of identities that seem to differ."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
 from service.domain.judging import Judgement, Listed, Why
 from service.domain.sids import user_sid
 from service.usecases.comparing.difference import Difference, What
+from service.usecases.comparing.motion import unmoved
 from service.usecases.comparing.shelves import Shelves
 from service.usecases.service import Service
 from service.usecases.upstream.channels import ChatUpstream
-from service.usecases.upstream.chat_reconciling import judge_listed, listed_of
+from service.usecases.upstream.chat_reconciling import judge_listed, listed_of, noted_of
 
 _IDENTITIES = 200
+
+
+class _Candidate(msgspec.Struct, frozen=True):
+    identity: str
+    difference: Difference
 
 
 async def chat_differences(service: Service, upstream: ChatUpstream) -> AsyncIterator[Difference]:
@@ -25,6 +31,12 @@ async def chat_differences(service: Service, upstream: ChatUpstream) -> AsyncIte
     Raises:
         UpstreamError, StoreUnavailable, TooManyRequests
     """
+    candidates = _candidates(service, upstream)
+    async for candidate in unmoved(candidates, lambda again: _still(service, upstream, again)):
+        yield candidate.difference
+
+
+async def _candidates(service: Service, upstream: ChatUpstream) -> AsyncIterator[_Candidate]:
     shelves = Shelves()
     async for bindings in upstream.bindings.walk():
         for binding in bindings:
@@ -38,29 +50,40 @@ async def chat_differences(service: Service, upstream: ChatUpstream) -> AsyncIte
         identities = list(listed)
         for first in range(0, len(identities), _IDENTITIES):
             some = {identity: listed[identity] for identity in identities[first : first + _IDENTITIES]}
-            for difference in await _chat(service, upstream, some):
-                yield difference
+            for candidate in await _differing(service, upstream, some):
+                yield candidate
 
 
-async def _chat(service: Service, upstream: ChatUpstream, listed: dict[str, list[Listed]]) -> list[Difference]:
-    owners = [service.fingerprints.owner(identity) for identity in listed]
-    found = await service.reading.chat_bindings_of(owners)
-    noted = [(identity, records or []) for identity, records in zip(listed, found, strict=True)]
+async def _still(service: Service, upstream: ChatUpstream, candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """What differs of the candidates' identities when they are listed by themselves."""
+    listed: dict[str, list[Listed]] = {candidate.identity: [] for candidate in candidates}
+    found, refused = await upstream.bindings.of_each(list(listed))
+    for binding in found:
+        if binding.identity in listed:
+            listed[binding.identity].append(listed_of(binding))
+    unseen = [candidate for candidate in candidates if candidate.identity in refused]
+    return unseen + await _differing(service, upstream, listed)
+
+
+async def _differing(service: Service, upstream: ChatUpstream, listed: dict[str, list[Listed]]) -> list[_Candidate]:
+    noted = await noted_of(service, list(listed))
     verdicts = await judge_listed(service, upstream, noted, listed)
-    told = []
-    for owner, (_, records), judgements in zip(owners, noted, verdicts, strict=True):
+    candidates = []
+    for (identity, records), judgements in zip(noted, verdicts, strict=True):
         known = {record.address for record in records if record.channels}
         for judgement in judgements:
             what = _judged(judgement, known)
-            if what is not None:
-                detail = "" if judgement.kept else judgement.why.value
-                sid = judgement.binding.sid
-                told.append(
-                    Difference(
-                        api=upstream.config.api, what=what, user_sid=user_sid(owner), binding_sid=sid, detail=detail
-                    )
-                )
-    return told
+            if what is None:
+                continue
+            difference = Difference(
+                api=upstream.config.api,
+                what=what,
+                user_sid=user_sid(service.fingerprints.owner(identity)),
+                binding_sid=judgement.binding.sid,
+                detail="" if judgement.kept else judgement.why.value,
+            )
+            candidates.append(_Candidate(identity, difference))
+    return candidates
 
 
 def _judged(judgement: Judgement, known: set[str]) -> What | None:

@@ -13,15 +13,13 @@ from service.domain.record import Channel, Record, State
 from service.domain.sids import BindingSid, user_sid
 from service.domain.upstream import Agreed, Held, decide
 from service.usecases.comparing.difference import Difference, What
+from service.usecases.comparing.motion import unmoved
 from service.usecases.comparing.shelves import Binding, NotifyShelves, digest, version_digest
 from service.usecases.service import Service
 from service.usecases.upstream.applying import NOTHING, held_of, listing
 from service.usecases.upstream.channels import NotifyUpstream
 
-AGAIN = 500
-"""Where there are no more candidates than these, each is looked at again: it may have been in motion."""
-
-_ROUNDS, _ROUND_SECONDS, _LIST_SECONDS = 3, 1.0, 60.0
+_LIST_SECONDS = 60.0
 _RECORDS = 500
 
 
@@ -36,23 +34,9 @@ async def notify_differences(service: Service, upstream: NotifyUpstream) -> Asyn
     Raises:
         UpstreamError, StoreUnavailable, TooManyRequests
     """
-    doubtful: list[_Candidate] | None = []
-    async for candidate in _candidates(service, upstream):
-        if doubtful is None:
-            yield candidate.difference
-            continue
-        doubtful.append(candidate)
-        if len(doubtful) > AGAIN:
-            for each in doubtful:
-                yield each.difference
-            doubtful = None
-    for number in range(_ROUNDS):
-        if not doubtful:
-            return
-        await asyncio.sleep(number * _ROUND_SECONDS)
-        doubtful = await _still(service, upstream, doubtful)
-    for each in doubtful or ():
-        yield each.difference
+    candidates = _candidates(service, upstream)
+    async for candidate in unmoved(candidates, lambda again: _still(service, upstream, again)):
+        yield candidate.difference
 
 
 async def _candidates(service: Service, upstream: NotifyUpstream) -> AsyncIterator[_Candidate]:

@@ -114,7 +114,7 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """A moment between tries."""
     monkeypatch.setattr("service.usecases.upstream.applying.backoff_ms", lambda _: 20)
     monkeypatch.setattr("workers.upstream_chat.backoff_ms", lambda _: 20)
-    monkeypatch.setattr("service.usecases.comparing.notify._ROUND_SECONDS", 0.02)
+    monkeypatch.setattr("service.usecases.comparing.motion._ROUND_SECONDS", 0.02)
 
 
 @pytest.fixture

@@ -6,13 +6,18 @@ import asyncio
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from service.backends.twilio import ChatBinding, Page
 from service.cli import main
 from service.domain.errors import CapReached
+from service.domain.record import Channel
+from service.usecases.comparing import What, differences
 from service.usecases.ending import log_out
+from tests.integration.upstream.chat import BOTH, There
 from tests.integration.upstream.pair import Pair, environment
 from tests.servers.fault_proxy import ALL, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
@@ -44,6 +49,31 @@ async def test_two_sides_that_agree_print_nothing(
     found = {(line["what"], line["binding_sid"]) for line in json.loads(done.output)}
     assert found == {("missing there", by_address["token-0"]), ("differs", other), ("unknown here", foreign)}
     assert "token-0" not in (await diff(valkey, proxy, tmp_path)).output
+
+
+async def test_a_logout_while_chat_bindings_are_compared_is_no_difference(
+    chat: Pair, there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is confirmed after its binding was listed: what seems to differ is listed again; what does differ is told."""
+    await there.connect("alice", "e-phone")
+    await chat.bind("alice", "t-phone", "phone", channels=BOTH, endpoint="e-phone")
+    await chat.converge()
+    [foreign] = await there.connect("bob", "e-foreign")
+    upstream = chat.service.chat_upstream
+    assert upstream is not None
+    page = upstream.bindings.page
+
+    async def then_a_logout(*asked: Any) -> Page[ChatBinding]:
+        found = await page(*asked)
+        monkeypatch.setattr(upstream.bindings, "page", page)
+        await log_out(chat.service, "alice", device_id="phone")
+        await chat.converge()
+        return found
+
+    monkeypatch.setattr(upstream.bindings, "page", then_a_logout)
+    told = [(found.what, found.binding_sid) async for found in differences(chat.service, Channel.CHAT)]
+    assert await there.endpoints() == {("bob", "e-foreign")}
+    assert told == [(What.UNKNOWN, foreign)]
 
 
 async def history(pair: Pair, devices: int, steps: int, seed: int) -> None:
