@@ -38,7 +38,7 @@ _MEANINGS = {
     "future": "not taken: of a time to come",
     UNREADABLE: "not taken: not of a kind that is known here",
 }
-_LOST = ("full", "collision", "future")
+_LOST = ("full", "collision", "future", UNREADABLE)
 
 
 @click.command("import", short_help="Take over an upstream's bindings, or what was exported.")

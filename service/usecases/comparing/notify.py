@@ -23,8 +23,12 @@ _LIST_SECONDS = 60.0
 _RECORDS = 500
 
 
+_UNREADABLE = "not of a kind that is known here"
+
+
 class _Candidate(msgspec.Struct, frozen=True):
-    fingerprint: bytes
+    fingerprint: bytes | None
+    """Of its address; None of a binding that cannot be kept here."""
     difference: Difference
 
 
@@ -40,7 +44,9 @@ async def notify_differences(service: Service, upstream: NotifyUpstream) -> Asyn
 
 
 async def _candidates(service: Service, upstream: NotifyUpstream) -> AsyncIterator[_Candidate]:
-    shelves = await _shelved(service, upstream)
+    shelves, unreadable = await _shelved(service, upstream)
+    for candidate in unreadable:
+        yield candidate
     there: dict[bytes, list[Binding]] = {}
     number = -1
     # Both sides go by fingerprint.
@@ -61,16 +67,20 @@ async def _candidates(service: Service, upstream: NotifyUpstream) -> AsyncIterat
         there = shelves.take(number) if number < 256 else {}
 
 
-async def _shelved(service: Service, upstream: NotifyUpstream) -> NotifyShelves:
+async def _shelved(service: Service, upstream: NotifyUpstream) -> tuple[NotifyShelves, list[_Candidate]]:
     shelves, prints = NotifyShelves(), service.fingerprints
+    unreadable: list[_Candidate] = []
     async for bindings in upstream.bindings.walk():
         for binding in bindings:
             held = held_of(binding)
-            if held is not None:
-                address = prints.address(canonical(held.kind, binding.address))
-                owner, version = prints.owner(binding.identity), version_digest(held.attributes.protocol_version)
-                shelves.put(Binding(address, held.sid, owner, digest(held.kind, held.attributes), version))
-    return shelves
+            owner = prints.owner(binding.identity)
+            if held is None:
+                unreadable.append(_stranger(None, owner, binding.sid, _UNREADABLE))
+                continue
+            address, version = canonical(held.kind, binding.address), version_digest(held.attributes.protocol_version)
+            packed = digest(held.kind, held.attributes)
+            shelves.put(Binding(prints.address(address), held.sid, owner, packed, version))
+    return shelves, unreadable
 
 
 def _compare(record: Record, held: Sequence[Binding]) -> _Candidate | None:
@@ -112,17 +122,17 @@ def _of(record: Record, what: What, sid: BindingSid) -> _Candidate:
 
 
 def _unknown(there: dict[bytes, list[Binding]]) -> list[_Candidate]:
-    return [_stranger(held) for bindings in there.values() for held in bindings]
+    return [_stranger(b.fingerprint, b.owner, str(b.sid)) for bindings in there.values() for b in bindings]
 
 
-def _stranger(held: Binding) -> _Candidate:
-    found = Difference(api="notify", what=What.UNKNOWN, user_sid=user_sid(held.owner), binding_sid=str(held.sid))
-    return _Candidate(held.fingerprint, found)
+def _stranger(fingerprint: bytes | None, owner: bytes, sid: str, detail: str = "") -> _Candidate:
+    found = Difference(api="notify", what=What.UNKNOWN, user_sid=user_sid(owner), binding_sid=sid, detail=detail)
+    return _Candidate(fingerprint, found)
 
 
 async def _still(service: Service, upstream: NotifyUpstream, candidates: Sequence[_Candidate]) -> list[_Candidate]:
     """Those that a second look, at each by itself, finds to differ."""
-    read = await asyncio.gather(*(service.reading.registration(c.fingerprint) for c in candidates))
+    read = await asyncio.gather(*(_record(service, candidate) for candidate in candidates))
     records = [record for record in read if record is not None]
     listed = await listing(service, upstream, records, time.monotonic() + _LIST_SECONDS) if records else NOTHING
     left: list[_Candidate] = []
@@ -131,9 +141,18 @@ async def _still(service: Service, upstream: NotifyUpstream, candidates: Sequenc
             what = _differs(record, listed.there.get(record.fingerprint, []))
             if what is not None:
                 left.append(what)
-        elif await upstream.bindings.fetch(candidate.difference.binding_sid) is not None:
+        elif await _is_there(upstream, candidate.difference.binding_sid):
             left.append(candidate)
     return left
+
+
+async def _record(service: Service, candidate: _Candidate) -> Record | None:
+    return None if candidate.fingerprint is None else await service.reading.registration(candidate.fingerprint)
+
+
+async def _is_there(upstream: NotifyUpstream, sid: str) -> bool:
+    # What is no SID is not asked for: it would be a path of its own.
+    return BindingSid.parse(sid) is None or await upstream.bindings.fetch(sid) is not None
 
 
 def _differs(record: Record, held: list[Held]) -> _Candidate | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from service.usecases.moving.exporting import export
 from service.usecases.moving.importing import _name, _Reached, import_bindings
 from service.usecases.moving.restoring import restore
 from tests.e2e.compatible.deployment import ACCOUNT, SERVICE, TOKEN, bind_chat_of, settings_of
+from tests.integration.upstream.foreign import Foreign
 from tests.integration.upstream.pair import Pair, environment
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
@@ -232,3 +234,28 @@ async def test_an_archive_of_ours_in_front_of_an_upstream(short: Pair, valkey: V
     assert await restore(short.service, io.BytesIO(applied)) == {Restored.NEW: 5}
     await short.converge()
     assert await short.owners() == {f"token-{n}": f"user-{n}" for n in range(5)}
+
+
+async def test_what_cannot_be_kept_here_is_told_and_holds_up_a_cut_over(
+    foreign: Foreign, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """A type that is not known here, or no address: not lost unless it is accepted (`--force`)."""
+    sids = {foreign.put_notify("alice", "token", kind="wns"), foreign.put_notify("alice", "")}
+    foreign.put_notify("alice", "token")
+    valkey.call("FLUSHALL")
+    environ = {**environment(valkey.url, foreign.url), "BINDERY_DATA_DIR": str(tmp_path)}
+
+    async def said(*words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, main, words, env=environ)
+
+    done = await said("import")
+    told = "        1  new\n        2  not taken: not of a kind that is known here\n"
+    assert (done.exit_code, done.stdout) == (1, told), done.output
+    done = await said("diff", "--json")
+    assert done.exit_code == 1
+    assert {(line["what"], line["binding_sid"]) for line in json.loads(done.stdout)} == {
+        ("unknown here", sid) for sid in sids
+    }
+    cutover = "cutover", "default", "--settle", "0"
+    assert (await said(*cutover)).exit_code == 1
+    assert (await said(*cutover, "--force")).exit_code == 0
