@@ -3,10 +3,13 @@
 The first line says whose they are. Then come registrations in the order of their fingerprints, each with its Chat
 binding, then Chat bindings that have no registration. Times are seconds since the epoch. What is on its way out is not
 among them.
+
+Texts are as long as a record holds them: what an upstream has need not keep to the limits of our own routes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -14,17 +17,15 @@ from msgspec import Meta, Struct
 
 from service.domain import limits
 from service.domain.addresses import BindingType
+from service.domain.record import Attributes, Extras, encode_blob, pack_address
 
 FORM = 1
 """Version of this form. Fields are only ever added."""
 
 Counter: TypeAlias = Annotated[int, Meta(ge=0, lt=2**53)]
 Seconds: TypeAlias = Annotated[int, Meta(ge=0, lt=2**32)]
-Identity: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.IDENTITY_LENGTH)]
 Sid: TypeAlias = Annotated[str, Meta(pattern="^BS[0-9a-f]{32}$")]
-Endpoint: TypeAlias = Annotated[str, Meta(min_length=1, max_length=limits.ENDPOINT_LENGTH)]
-Name: TypeAlias = Annotated[str, Meta(max_length=limits.TAG_LENGTH)]
-Names: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=100)]
+Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Digest: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
 
 
@@ -55,32 +56,47 @@ class _Line(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
 class ChatPart(_Line, frozen=True, kw_only=True, omit_defaults=True):
     """A Chat binding; ``binding_type`` and ``identity`` are those of its registration, if left out."""
 
-    endpoint: Endpoint
+    endpoint: Text
     binding_type: BindingType | None = None
-    message_types: Names | None = None
-    credential_sid: Name | None = None
+    message_types: tuple[str, ...] | None = None
+    credential_sid: str | None = None
+
+    def attributes_of(self, identity: str) -> Attributes:
+        """Its attributes, for the identity that has it."""
+        return Attributes(identity, credential_sid=self.credential_sid, message_types=self.message_types)
 
 
 class RegistrationLine(_Line, frozen=True, kw_only=True, omit_defaults=True, tag="registration", tag_field="line"):
     """A registration. Without Notify its ``applied`` means nothing."""
 
-    identity: Identity
+    identity: str
     binding_type: BindingType
-    address: Annotated[str, Meta(min_length=1, max_length=limits.ADDRESS_LENGTH)]
+    address: Text
     notify: bool = True
     device_id: Annotated[str, Meta(min_length=1, max_length=limits.DEVICE_ID_LENGTH)] | None = None
     session: Digest | None = None
     """A digest under the fingerprint key; the session itself is not kept."""
-    tags: Names = ()
-    credential_sid: Name | None = None
-    protocol_version: Name | None = None
+    tags: tuple[str, ...] = ()
+    credential_sid: str | None = None
+    protocol_version: str | None = None
     chat: ChatPart | None = None
+
+    @property
+    def attributes(self) -> Attributes:
+        """Its attributes."""
+        return Attributes(self.identity, self.tags, self.credential_sid, self.protocol_version)
+
+    @property
+    def extras(self) -> Extras:
+        """What only the native routes know of it."""
+        chat = self.chat
+        return Extras(self.device_id, chat.endpoint if chat else None, chat.message_types if chat else None)
 
 
 class ChatLine(ChatPart, frozen=True, kw_only=True, omit_defaults=True, tag="chat", tag_field="line"):
     """A Chat binding that an app's SDK has made at an upstream, without a registration."""
 
-    identity: Identity
+    identity: str
 
 
 Line: TypeAlias = Head | RegistrationLine | ChatLine
@@ -96,9 +112,20 @@ def decode_line(raw: bytes, number: int) -> Line:
         UnreadableLine: naming the number and the fault, never an address or a device id.
     """
     try:
-        return _decoder.decode(raw)
+        line = _decoder.decode(raw)
     except msgspec.ValidationError as error:
         # Its text names the field and the rule. From None: a cause would quote the line.
         raise UnreadableLine(f"line {number}: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise UnreadableLine(f"line {number}: not a JSON object") from None
+    if not isinstance(line, Head) and any(len(part) > limits.PART_BYTES for part in _parts(line)):
+        raise UnreadableLine(f"line {number}: longer than a registration can be")
+    return line
+
+
+def _parts(line: RegistrationLine | ChatLine) -> Iterator[bytes]:
+    chat = line if isinstance(line, ChatLine) else line.chat
+    if isinstance(line, RegistrationLine):
+        yield from (pack_address(line.address), encode_blob(line.attributes), encode_blob(line.extras))
+    if chat is not None:
+        yield from (pack_address(chat.endpoint), encode_blob(chat.attributes_of(line.identity)))

@@ -15,6 +15,8 @@ TAG_LENGTH = 128
 ENDPOINT_LENGTH = 512
 SESSION_LENGTH = 256
 ADDRESS_LENGTH = 4096
+PART_BYTES = 0xFFFF
+"""What a record holds at most of an address, of attributes and of extras: their lengths take two bytes each."""
 MESSAGE_TYPES = 20
 PROTOCOL_VERSION_LENGTH = 16
 LOOKUP_IDENTITIES = 1000

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from types import MappingProxyType
 
 from service.domain.addresses import BindingType, canonical
 from service.domain.archive import ChatLine, ChatPart, RegistrationLine
 from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
 from service.domain.limits import PER_IDENTITY
-from service.domain.record import Attributes, Channel, Extras, encode_blob, pack_address
+from service.domain.record import Channel, encode_blob, pack_address
 from service.store.section import Section
 
 AT_ONCE = 100
@@ -18,6 +19,7 @@ AT_ONCE = 100
 _BOTH = Channel.NOTIFY | Channel.CHAT
 _NO_PART = (NO_LINK, NO_DEVICE, b"0", b"0", b"", b"", b"", b"0", b"0", b"0", b"0", b"0")
 _NO_REGISTRATION = (b"",) * 14
+_NO_CAP = b"0"
 
 
 class Restored(Enum):
@@ -45,35 +47,40 @@ class Archives:
 
     def __init__(self, section: Section, *, cap: int, events_max: int, external: Channel) -> None:
         self._section = section
-        self._limits = b"%d" % cap, b"%d" % PER_IDENTITY, b"%d" % events_max
+        self.cap = cap
+        self._limits = b"%d" % PER_IDENTITY, b"%d" % events_max
         self._external = external
 
     async def restore(
-        self, lines: Sequence[RegistrationLine | ChatLine], *, same_key: bool, dry_run: bool = False
+        self,
+        lines: Sequence[RegistrationLine | ChatLine],
+        *,
+        same_key: bool,
+        caps: Mapping[str, int] = MappingProxyType({}),
+        dry_run: bool = False,
     ) -> tuple[list[Restored], bytes]:
         """Make these lines the desired state where nothing newer is here; answers what became of each.
 
         ``same_key``: they come from the same Service under the same fingerprint key, so that their sessions mean the
-        same here. Also answers the lanes to wake.
+        same here. ``caps``: of identities that may have more Notify registrations than the cap. Also answers the lanes
+        to wake.
 
         Raises:
             StoreUnavailable, StoreFull, TooManyRequests: it may have taken effect; the same again does no harm.
         """
-        args = [part for line in lines for part in self._args(line, same_key)]
+        args = [part for line in lines for part in self._args(line, same_key, caps)]
         modes = self._section.by_backend(self._external, lambda there: b"%d" % (_BOTH & ~there | there << 2))
         wake, *outcomes = await self._section.run("restore", modes, *self._limits, b"1" if dry_run else b"0", *args)
         return [Restored(outcome) for outcome in outcomes], wake
 
-    def _args(self, line: RegistrationLine | ChatLine, same_key: bool) -> tuple[bytes, ...]:
-        """The 28 arguments that the script reads of each."""
+    def _args(self, line: RegistrationLine | ChatLine, same_key: bool, caps: Mapping[str, int]) -> tuple[bytes, ...]:
+        """The 29 arguments that the script reads of each."""
         prints = self._section.fingerprints
         owner = prints.owner(line.identity)
         if isinstance(line, ChatLine):
             part = self._part(line, line.identity, owner, line.binding_type or BindingType.APN)
-            return (b"", owner, *_NO_REGISTRATION, *part)
+            return (b"", owner, *_NO_REGISTRATION, *part, _NO_CAP)
         address, chat = canonical(line.binding_type, line.address), line.chat
-        attributes = Attributes(line.identity, line.tags, line.credential_sid, line.protocol_version)
-        extras = Extras(line.device_id, chat.endpoint if chat else None, chat.message_types if chat else None)
         channels = (Channel.NOTIFY if line.notify else Channel(0)) | (Channel.CHAT if chat else Channel(0))
         return (
             prints.address(address),
@@ -84,8 +91,8 @@ class Archives:
             b"%d" % channels,
             b"1" if line.applied else b"0",
             pack_address(address),
-            encode_blob(attributes),
-            encode_blob(extras),
+            encode_blob(line.attributes),
+            encode_blob(line.extras),
             bytes.fromhex(line.sid[2:]),
             b"%d" % line.version,
             b"%d" % line.generation,
@@ -93,19 +100,19 @@ class Archives:
             b"%d" % line.updated,
             b"%d" % line.seen,
             *(self._part(chat, line.identity, owner, line.binding_type) if chat else _NO_PART),
+            b"%d" % caps.get(line.identity, self.cap),
         )
 
     def _part(self, part: ChatPart, identity: str, owner: bytes, kind: BindingType) -> tuple[bytes, ...]:
         kind = part.binding_type or kind
         prints = self._section.fingerprints
-        attributes = Attributes(identity, credential_sid=part.credential_sid, message_types=part.message_types)
         return (
             prints.chat(owner, part.endpoint, kind.code),
             prints.endpoint(part.endpoint),
             b"%d" % kind.code,
             b"1" if part.applied else b"0",
             pack_address(part.endpoint),
-            encode_blob(attributes),
+            encode_blob(part.attributes_of(identity)),
             bytes.fromhex(part.sid[2:]),
             b"%d" % part.version,
             b"%d" % part.generation,

@@ -4,6 +4,7 @@
 -- What is here and newer wins, by version: these are never behind the time, in one store as in another. So do fences: what
 -- a logout here has ended does not come back. Contract 1, 2, 5 and 6 hold as for registrations; nothing is evicted.
 -- A SID that was made under another key, or by an upstream, is kept in a trace, until the next version.
+-- Each line has a cap of its own, for an archive may hold more of an identity than may be registered: what was adopted.
 -- Bindings at an upstream are in doubt until a worker has looked.
 --
 -- Answers {lanes to wake, an outcome for each}: 'new', 'replaced', 'same', 'newer' (what is here), 'fenced', 'full',
@@ -13,11 +14,11 @@
 --@include changes
 --@include fences
 
-local modes, cap, most, events_max, dry = unpack(ARGV, 1, 5)
-modes, cap, most, dry = tonumber(modes), tonumber(cap), tonumber(most), dry == '1'
+local modes, most, events_max, dry = unpack(ARGV, 1, 4)
+modes, most, dry = tonumber(modes), tonumber(most), dry == '1'
 external = bit.rshift(modes, 2)
 local at_once = bit.band(modes, 3)
-local FIRST, WIDTH, DAY = 6, 28, 86400
+local FIRST, WIDTH, DAY = 5, 29, 86400
 local highest, answer = next_version(), { '' }
 
 local function shows(r, id, sid, space)
@@ -86,6 +87,7 @@ local function registration(n)
     updated, seen, chat_key, endpoint, chat_kind = unpack(ARGV, n, n + 18)
   kind, channels, this, created, seen = tonumber(kind), tonumber(channels), tonumber(this), tonumber(created),
     tonumber(seen)
+  local cap = tonumber(ARGV[n + 28])
   local wants_chat, pointer = has(channels, CHAT), KIND[kind]
   if this > (NOW + DAY) * 1000000 then return 'future' end
 

@@ -13,10 +13,11 @@ from service.domain.addresses import PUSH_TYPES
 from service.domain.archive import FORM, ChatLine, Head, RegistrationLine, UnreadableLine, decode_line
 from service.store.archives import AT_ONCE, Restored
 from service.store.places import Place
+from service.usecases.moving.crowding import LONGEST_LINE, crowded
 from service.usecases.moving.pacing import Pace
 from service.usecases.service import Service
 
-_LONGEST_LINE = _CHUNK = 1024 * 1024
+_CHUNK = 1024 * 1024
 
 
 class _Reached(msgspec.Struct, array_like=True):
@@ -50,6 +51,7 @@ async def restore(
         StoreUnavailable, StoreFull, TooManyRequests: run again, it goes on.
     """
     place = Place(service.section, _name(archive, dry_run), _Reached)
+    caps = crowded(archive, service.archives.cap)
     reached = await place.get() or _begin(service, archive)
     archive.seek(reached.offset)
     pace = pace or Pace(None)
@@ -58,7 +60,9 @@ async def restore(
         if not size:
             break
         if lines:
-            outcomes, wake = await service.archives.restore(lines, same_key=reached.same_key, dry_run=dry_run)
+            outcomes, wake = await service.archives.restore(
+                lines, same_key=reached.same_key, caps=caps, dry_run=dry_run
+            )
             service.wake(wake)
             for outcome in outcomes:
                 reached.counts[outcome.value.decode()] = reached.counts.get(outcome.value.decode(), 0) + 1
@@ -82,7 +86,7 @@ def _name(archive: BinaryIO, dry_run: bool) -> bytes:
 
 def _begin(service: Service, archive: BinaryIO) -> _Reached:
     archive.seek(0)
-    raw = archive.readline(_LONGEST_LINE)
+    raw = archive.readline(LONGEST_LINE)
     head = decode_line(raw, 1)
     if not isinstance(head, Head):
         raise UnreadableLine('line 1: is not the head of an archive, {"line": "bindery", …}')
@@ -96,7 +100,7 @@ def _some(archive: BinaryIO, number: int) -> tuple[list[RegistrationLine | ChatL
     lines: list[RegistrationLine | ChatLine] = []
     size = 0
     while len(lines) < AT_ONCE:
-        raw = archive.readline(_LONGEST_LINE)
+        raw = archive.readline(LONGEST_LINE)
         if not raw:
             break
         size += len(raw)
