@@ -69,7 +69,7 @@ class Fault(NamedTuple):
     seconds: float = 0.0
     status: int = 503
     retry_after: str | None = None
-    code: int = 20500
+    code: int | None = 20500
 
 
 #: A bit of everything that an upstream may do to us.
@@ -132,9 +132,9 @@ class FaultProxy:
         """From now on this share of the requests that no script speaks of meets one of these."""
         self._chance = random.Random(seed), share, faults  # noqa: S311  # repeatable, not secret
 
-    def refuse(self, text: str, status: int = 400) -> None:
+    def refuse(self, text: str, status: int = 400, code: int | None = 20001) -> None:
         """From now on whatever says this in its path or body is refused, whoever else it is about."""
-        self._refusal = text, Fault(Kind.REFUSAL, status=status, code=20001)
+        self._refusal = text, Fault(Kind.REFUSAL, status=status, code=code)
 
     def calm(self) -> None:
         """No more faults."""

@@ -43,10 +43,10 @@ async def ask(server: tuple[str, int], head: bytes, body: bytes, patience: float
     return _without_connection(answer)
 
 
-def refusal(status: int, retry_after: str | None = None, other: int = 20500) -> bytes:
-    """An answer that says no, as the upstream says it."""
+def refusal(status: int, retry_after: str | None = None, other: int | None = 20500) -> bytes:
+    """An answer that says no, as the upstream says it; without a code, as somebody before it does."""
     code = {429: 20429, 503: 20503}.get(status, other)
-    body = b'{"code": %d, "message": "a fault", "status": %d}' % (code, status)
+    body = b'{"code": %d, "message": "a fault", "status": %d}' % (code, status) if code else b"<html>a fault</html>"
     lines = [b"HTTP/1.1 %d Fault" % status, b"Content-Type: application/json"]
     if retry_after is not None:
         lines.append(b"Retry-After: " + retry_after.encode())

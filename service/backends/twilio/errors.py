@@ -21,6 +21,9 @@ LONGEST_RETRY_AFTER = 300.0
 _NOT_FOUND: Final = 404, 20404
 """What the API itself says of what is not there. A 404 of anybody before it says nothing."""
 
+_FORBIDDEN: Final = 403
+"""Of the API itself, with a code, it is about the account; of a firewall before it, about a request's content."""
+
 _BAD_REQUESTS = frozenset({400, 413, 414, 422, 431})
 """What was sent is invalid, or too long (RFC 9110, 15.5; RFC 6585, 5)."""
 
@@ -77,7 +80,7 @@ class CutShort(OutcomeUnknown):
 
 
 class NotTheApi(OutcomeUnknown):
-    """Somebody else has answered in the API's place: a proxy while what is behind it is away, or a wrong address."""
+    """Somebody else has answered: a proxy while the API is away, a firewall, or whoever is at a wrong address."""
 
 
 class Refused(UpstreamError):
@@ -113,6 +116,8 @@ def of_answer(status: int, body: bytes, retry_after: str | None, hidden: Iterabl
     code, message = _read(body, tuple(value for value in hidden if value))
     refused = Refused(status, code, message)
     seconds = _seconds(retry_after)
+    if status < 400 or (status == _NOT_FOUND[0] and not refused.missing) or (status == _FORBIDDEN and code is None):
+        return NotTheApi(refused.reason, seconds)
     match status:
         case 429:
             return Throttled(refused.reason, seconds)
@@ -120,8 +125,6 @@ def of_answer(status: int, body: bytes, retry_after: str | None, hidden: Iterabl
             return AccountRefused(refused.reason, max(_ACCOUNT_SECONDS, seconds or 0.0))
         case 408:
             return NotDone(refused.reason, seconds)
-    if status < 400 or (status == _NOT_FOUND[0] and not refused.missing):
-        return NotTheApi(refused.reason, seconds)
     return OutcomeUnknown(refused.reason, seconds) if status >= 500 else refused
 
 

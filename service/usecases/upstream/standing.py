@@ -77,5 +77,5 @@ def _mending(error: UpstreamError) -> str:
         case Throttled():
             return f"set a lower rate; {_WAITS}"
         case Refused() | NotTheApi():
-            return "are its URL and its Service SID right?"
+            return "are its URL and its Service SID right, and does what is before it let this through?"
     return _WAITS

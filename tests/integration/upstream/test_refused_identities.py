@@ -31,6 +31,21 @@ async def reasons(pair: Pair) -> list[str]:
     return [letter.reason for letter in await pair.service.ledgers.dead_letters()]
 
 
+async def test_what_a_firewall_refuses_holds_up_nobody_else(pair: Pair) -> None:
+    """A 403 without the API's code is about one request's content: that is tried again, the account not left alone."""
+    pair.proxy.refuse("DROP%20TABLE", status=403, code=None)
+    await pair.bind("DROP TABLE", "poison")
+    await pair.drain_notify()
+    await pair.proxy.met(Kind.REFUSAL)
+    await pair.bind("alice", "token")
+    await pair.drain_notify()
+    assert await pair.owners() == {"token": "alice"}
+    assert (await pair.upstream.account.admission.health()).held_seconds == 0
+    pair.proxy.calm()
+    await pair.converge()
+    assert await pair.owners() == {"token": "alice", "poison": "DROP TABLE"}
+
+
 async def test_the_audit_goes_on_without_it(pair: Pair) -> None:
     """It is passed over, not taken for dead; what has gone of others is found, and the walk gets to its end."""
     for n in range(10):

@@ -12,7 +12,7 @@ TOKEN = "fTn0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (301, NotTheApi), (400, Refused), (401, AccountRefused), (403, AccountRefused), (404, NotTheApi),
+        (301, NotTheApi), (400, Refused), (401, AccountRefused), (403, NotTheApi), (404, NotTheApi),
         (405, Refused),
         (408, NotDone), (409, Refused), (413, Refused), (415, Refused), (429, Throttled), (500, OutcomeUnknown),
         (502, OutcomeUnknown), (503, OutcomeUnknown), (504, OutcomeUnknown),
@@ -21,7 +21,7 @@ TOKEN = "fTn0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
 def test_a_status_says_what_came_of_it(status: int, kind: type[UpstreamError]) -> None:
     """4xx is final but for what is not about the request; of a 5xx nobody can say whether it took effect.
 
-    Nor of what is not the API's own: redirects, and a 404 without its code.
+    Nor of what is not the API's own: redirects, and a 403 or 404 without its code.
     """
     assert type(of_answer(status, b"", None, ())) is kind
 
@@ -34,6 +34,12 @@ def test_only_the_api_itself_can_say_that_there_is_nothing(body: bytes, missing:
     error = of_answer(404, body, None, ())
     assert (isinstance(error, Refused) and error.missing) is missing
     assert isinstance(error, OutcomeUnknown) is not missing
+
+
+def test_only_the_api_itself_can_refuse_an_account() -> None:
+    """A firewall's 403 is about one request's content, and no reason to leave the account alone."""
+    assert isinstance(of_answer(403, b'{"code": 20403, "message": "Forbidden"}', None, ()), AccountRefused)
+    assert isinstance(of_answer(403, b"<html>blocked", None, ()), NotTheApi)
 
 
 def test_code_and_message_come_through() -> None:
