@@ -36,7 +36,7 @@ end
 
 -- The store's clock may have been set back, or a failover may have brought one that is behind: nothing lies further ahead
 -- than it was ever put.
-s.slot = math.min(s.slot, now + LONGEST_WAIT + 1000 / rate)
+s.slot = math.min(s.slot, now + LONGEST_WAIT + 2000 / rate)
 s.hold = math.min(s.hold, now + LONGEST_HOLD)
 s['until'] = math.min(s['until'], now + 1.25 * LONGEST_PAUSE)
 s.since = math.min(s.since, now)

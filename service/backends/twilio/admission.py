@@ -23,9 +23,7 @@ from service.domain.services import Upstream
 from service.redis import Redis, RedisError, Script
 from service.telemetry.upstreams import observe_wait
 
-PATIENCE = 2.0
-"""Seconds that a caller waits for its slot at most; where all slots till then are taken, it comes again."""
-
+_PATIENCE, _PATIENT_SLOTS = 2.0, 1.5
 _BURST_SECONDS = 0.1
 _HOLD_SECONDS = 1.0
 _AWAY_SECONDS = 1.0
@@ -34,6 +32,14 @@ BreakerState = Literal["closed", "open", "probing"]
 
 _script = Script("admission", (files("service.backends.twilio") / "admission.lua").read_bytes())
 _log = structlog.get_logger(__name__)
+
+
+def patience(rate: float) -> float:
+    """Seconds that a caller waits for its slot at most; where all slots till then are taken, it comes again.
+
+    At a low rate long enough for the slot after the last one: who has just listed is to act on it.
+    """
+    return max(_PATIENCE, _PATIENT_SLOTS / rate)
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +71,13 @@ class Admission:
         """Return when a call may go; answers whether it is a probe. Each admitted call ends with ``done``.
 
         Raises:
-            NotDone: not now, nor within ``PATIENCE``, nor before ``deadline`` (on the monotonic clock).
+            NotDone: not now, nor within ``patience``, nor before ``deadline`` (on the monotonic clock).
         """
         good, self._good = self._good, 0
-        patience = PATIENCE if deadline is None else min(PATIENCE, max(0.0, deadline - time.monotonic()))
-        verdict, seconds = await self._run("admit", good=good, patience=patience)
+        longest = patience(self._rate)
+        if deadline is not None:
+            longest = min(longest, max(0.0, deadline - time.monotonic()))
+        verdict, seconds = await self._run("admit", good=good, patience=longest)
         if verdict == b"no":
             raise NotDone(f"the upstream is left alone for now (breaker {self._state})", seconds)
         observe_wait(self._host, seconds)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from service.backends.twilio import Account, ChatBindings, NotifyBindings
-from service.backends.twilio.admission import PATIENCE
+from service.backends.twilio.admission import patience
 from service.domain.errors import StoreUnavailable
 from service.domain.jobs import Lane
 from service.domain.services import Upstream
@@ -121,4 +121,4 @@ _WAITERS = 100
 
 def lease_ms(config: Upstream) -> int:
     """Milliseconds for which work on an upstream is leased."""
-    return int(1000 * (2 * config.timeout + 2 * PATIENCE + _MARGIN_SECONDS))
+    return int(1000 * (2 * config.timeout + 2 * patience(config.rate) + _MARGIN_SECONDS))
