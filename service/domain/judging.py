@@ -75,7 +75,7 @@ def judge(
     seen: set[tuple[str, str]] = set()
     judged = []
     # Pages that shift while they are walked may show one twice.
-    for binding in sorted({one.sid: one for one in listed}.values(), key=_age, reverse=True):
+    for binding in sorted({one.sid: one for one in listed}.values(), key=age, reverse=True):
         key = binding.endpoint, binding.binding_type
         registered = live.get(binding.endpoint)
         if key in seen:
@@ -89,8 +89,8 @@ def judge(
             why = Why.ELSEWHERE
         elif (
             binding.endpoint in ended
-            or (logged_out and int(_age(binding)[0]) <= logged_out)
-            or (undone and binding.endpoint not in known and int(_age(binding)[0]) <= undone)
+            or (logged_out and int(age(binding)[0]) <= logged_out)
+            or (undone and binding.endpoint not in known and int(age(binding)[0]) <= undone)
         ):
             why = Why.LOGGED_OUT
         else:
@@ -100,5 +100,6 @@ def judge(
     return judged
 
 
-def _age(binding: Listed) -> tuple[float, str]:
+def age(binding: Listed) -> tuple[float, str]:
+    """When it was made or changed last, in seconds, 0 if that is not known; and what orders those of one time."""
     return (binding.updated.timestamp() if binding.updated else 0.0, binding.sid)

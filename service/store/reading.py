@@ -47,9 +47,13 @@ class Reading:
         reply = await self._section.run("lookup_chat", *owners)
         return [None if found is None else _records(found) for found in reply]
 
-    async def owners_of_endpoints(self, endpoints: Sequence[bytes]) -> list[bytes]:
-        """For each digest of a Chat endpoint the owner who has registered it, or empty."""
-        found: list[bytes] = await self._section.run("owners", *endpoints) if endpoints else []
+    async def owners_of_endpoints(self, endpoints: Sequence[bytes], *, adopted: bool = False) -> list[bytes]:
+        """For each digest of a Chat endpoint the owner who has registered it, or empty; with ``adopted`` imported
+        ones count as well.
+        """
+        if not endpoints:
+            return []
+        found: list[bytes] = await self._section.run("owners", b"1" if adopted else b"0", *endpoints)
         return found
 
     async def chat_logouts(self, owners: Sequence[bytes]) -> tuple[int, list[int]]:

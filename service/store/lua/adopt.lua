@@ -230,7 +230,8 @@ local function adopt_chat(id, row)
     if source and source.link == before then
       take_out(other.link, source, CHAT, at_once, 'taken', row.owner)
     else
-      drop_chat(before, at_once, 'taken', row.owner)
+      -- That somebody else is found to have it says nothing of what an upstream should hold: it allows both.
+      drop_chat(before, other.link == NO_LINK and CHAT or at_once, 'taken', row.owner)
     end
   end
   return insert_chat(id, row, nil, false)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from service.domain.judging import Judgement, Listed, Why
+from service.domain.judging import Judgement, Listed, Why, age
 from service.domain.sids import user_sid
 from service.usecases.comparing.difference import Difference, What
 from service.usecases.comparing.motion import unmoved
@@ -68,13 +68,15 @@ async def _still(service: Service, upstream: ChatUpstream, candidates: Sequence[
 async def _differing(service: Service, upstream: ChatUpstream, listed: dict[str, list[Listed]]) -> list[_Candidate]:
     noted = await noted_of(service, list(listed))
     verdicts = await judge_listed(service, upstream, noted, listed)
-    candidates = []
+    candidates, strange = [], list[Listed]()
     for (identity, records), judgements in zip(noted, verdicts, strict=True):
         known = {record.address for record in records if record.channels}
         for judgement in judgements:
             what = _judged(judgement, known)
             if what is None:
                 continue
+            if what is What.UNKNOWN:
+                strange.append(judgement.binding)
             difference = Difference(
                 api=upstream.config.api,
                 what=what,
@@ -83,7 +85,27 @@ async def _differing(service: Service, upstream: ChatUpstream, listed: dict[str,
                 detail="" if judgement.kept else judgement.why.value,
             )
             candidates.append(_Candidate(identity, difference))
-    return candidates
+    lost = await _lost(service, strange)
+    return [candidate for candidate in candidates if candidate.difference.binding_sid not in lost]
+
+
+async def _lost(service: Service, strange: Sequence[Listed]) -> set[str]:
+    """SIDs of those whose endpoints somebody else here has had since: an import has left them there (ADR 19)."""
+    prints = service.fingerprints
+    owners = await service.reading.owners_of_endpoints([prints.endpoint(b.endpoint) for b in strange], adopted=True)
+    having = list({owner for owner in owners if owner})
+    found = await service.reading.chat_bindings_of(having) if having else []
+    since = {
+        (owner, record.address): max(record.created, record.seen)
+        for owner, records in zip(having, found, strict=True)
+        for record in records or ()
+        if record.channels
+    }
+    return {
+        binding.sid
+        for owner, binding in zip(owners, strange, strict=True)
+        if int(age(binding)[0]) <= since.get((owner, binding.endpoint), -1)
+    }
 
 
 def _judged(judgement: Judgement, known: set[str]) -> What | None:
