@@ -83,7 +83,7 @@ class Section:
                 async with asyncio.timeout(self.redis.timeout):
                     await self.open()
             except TimeoutError:
-                raise StoreUnavailable from None
+                raise StoreUnavailable("The store cannot be reached; nothing was changed") from None
             left = self._left(began)
         try:
             return await self._run(name, args, left)

@@ -50,7 +50,10 @@ def _after_register(action: Register, address: str, state: State) -> State:
         return None if moved else state
     if action.compatible and state is not None and state.owner == action.identity:
         return state._replace(channels=state.channels | NOTIFY)
-    return Held(action.identity, action.device, action.session, action.channels)
+    session = action.session
+    if session is None and action.issued_at is None and state is not None and state.owner == action.identity:
+        session = state.session
+    return Held(action.identity, action.device, session, action.channels)
 
 
 def _ends(action: Logout, address: str, state: Held) -> bool:

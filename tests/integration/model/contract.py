@@ -46,7 +46,9 @@ class Contract:
     dead_addresses: set[tuple[str, str]] = field(default_factory=set)
     dead_identities: set[str] = field(default_factory=set)
 
-    def register(self, address: str, wanted: Registration, *, old_token: bool = False, keep: bool = False) -> None:
+    def register(
+        self, address: str, wanted: Registration, *, old_token: bool = False, keep: bool = False, server: bool = True
+    ) -> None:
         """Contract 1, 5 and 6. `old_token`: an app's, issued before every logout. Raises Refused, changing nothing."""
         identity = wanted.identity
         if wanted.session and (identity, wanted.session) in self.dead_sessions:
@@ -67,6 +69,8 @@ class Contract:
                 session=own.session,
                 endpoint=own.endpoint,
             )
+        if server and own and wanted.session is None:
+            wanted = replace(wanted, session=own.session)
         after = deepcopy(self)
         after._displace(address, wanted)
         after.registrations[address] = wanted

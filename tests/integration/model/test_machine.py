@@ -72,7 +72,9 @@ class Machine(RuleBasedStateMachine):
         endpoint = (endpoint or f"{identity}:{device or address}") if wanted & CHAT else None
         iat = {"server": None, "old token": self.now - 100, "new token": self.now + 3600}[caller]
         registration = Registration(identity, kind, device, wanted, endpoint, session, tag)
-        expected = self._expect(address, registration, old_token=caller == "old token")
+        expected = self._expect(
+            address, registration, old_token=caller == "old token", server=caller == "server"
+        )  # fmt: skip
         assert expected == self.do(
             self._outcome(
                 self.desk.login(

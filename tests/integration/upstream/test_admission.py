@@ -51,8 +51,8 @@ async def later(valkey: ValkeyServer, way: Admission) -> None:
 async def test_all_processes_share_one_rate(redis: Redis) -> None:
     """However many ask, what they get together is the account's rate, and a tenth of a second's worth at once."""
     times = await admitted(workers(redis, rate=200), 1.0)
-    # Less only where the machine is too busy to ask.
-    assert len(times) >= 100
+    # Less than 200 only where the machine is too busy to ask.
+    assert len(times) >= 50
     # None before its time; a machine that is busy makes them late.
     assert all(number <= 200 * at + 20 + 1 for number, at in enumerate(sorted(times), start=1))
 
