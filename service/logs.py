@@ -7,13 +7,14 @@ where it happened and its class; its text only if the class is ours, since any o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -35,6 +36,26 @@ class Line(msgspec.Struct):
     timestamp: str = ""
 
 
+class _StandardError:
+    """Standard error, where what cannot be written is dropped: its disk is full, or its reader has died.
+
+    A line is not worth a request, a job or a process. What comes once there is room again is written.
+    """
+
+    def write(self, text: str) -> int:
+        try:
+            return sys.stderr.write(text)
+        except (OSError, ValueError):
+            return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
+_out = cast(TextIO, _StandardError())
+
+
 def info(line: Line) -> None:
     """Write a line, if lines of its level are written at all."""
     _write_info(line)
@@ -54,13 +75,13 @@ def configure(settings: Settings) -> None:
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_out),
         cache_logger_on_first_use=True,
     )
     global _write_info  # set up once per process, like the rest of what is configured here
     _write_info = _discard if level > logging.INFO else _through_pipeline if readable else _as_it_is
     *before, renderer = shared
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *before],
@@ -136,7 +157,7 @@ def _through_pipeline(line: Line) -> None:
 
 def _as_it_is(line: Line) -> None:
     line.timestamp = _timestamp(time.time_ns() // 1000)
-    sys.stderr.write(_encoder.encode(line).decode() + "\n")
+    _out.write(_encoder.encode(line).decode() + "\n")
 
 
 def _timestamp(microseconds: int) -> str:

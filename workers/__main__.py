@@ -10,6 +10,7 @@ import sys
 import structlog
 import uvloop
 
+from service import standard_streams
 from service.logs import configure, on_loop_error
 from service.settings import Settings, SettingsError, load
 from service.store.section import StoreRefused
@@ -21,6 +22,7 @@ def main() -> int:
 
     Answers the exit status: 0 stopped, 1 the store refused us, 2 the settings are at fault, 3 we are.
     """
+    standard_streams.open_missing()
     try:
         settings = load(os.environ)
     except SettingsError as error:

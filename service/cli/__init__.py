@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-from service import __version__
+from service import __version__, standard_streams
 
 COMMANDS = {
     "up": "service.cli.up",
@@ -42,3 +42,4 @@ class _Lazy(click.Group):
 @click.version_option(__version__, prog_name="bindery")
 def main() -> None:
     """Bindery: which push addresses belong to which identity."""
+    standard_streams.open_missing()
