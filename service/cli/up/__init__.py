@@ -1,6 +1,7 @@
 """`bindery up`: embedded Valkey, API and workers under one supervisor."""
 
 import asyncio
+import contextlib
 import shutil
 import socket
 import sys
@@ -102,10 +103,16 @@ def _api_and_workers(
 
 
 def _say(line: str) -> None:
-    click.echo(f"bindery: {line}", err=True)
+    _print(f"bindery: {line}", err=True)
 
 
 def _say_welcome(settings: Settings, url: str, shared: socket.socket | None) -> None:
-    click.echo(welcome.text(settings, url))
+    _print(welcome.text(settings, url))
     if shared is not None:
-        click.echo(f"Metrics: {listener.url(*listener.local_address(shared))}/metrics")
+        _print(f"Metrics: {listener.url(*listener.local_address(shared))}/metrics")
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    # A terminal that is closed, or a pipe without a reader, stops nothing of what runs.
+    with contextlib.suppress(OSError):
+        click.echo(text, err=err)

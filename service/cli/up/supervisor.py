@@ -28,7 +28,7 @@ class Stage:
 async def supervise(
     stages: Sequence[Stage], *, grace: float, say: Callable[[str], None], started: Callable[[], None]
 ) -> None:
-    """Run every stage, call `started`, and go on until SIGINT, SIGTERM or SIGHUP.
+    """Run every stage, call `started`, and go on until SIGINT, SIGTERM or, unless `nohup` has it ignored, SIGHUP.
 
     Then the stages stop, the last one first, each within `grace` seconds; a signal that comes later than at the same
     time kills at once.
@@ -45,8 +45,10 @@ async def supervise(
         elif loop.time() - first >= _SAME:
             hurry.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, on_signal)
     begun: list[Stage] = []
     starting = asyncio.create_task(_start(stages, begun, say, started))
     stopping = asyncio.create_task(stop.wait())

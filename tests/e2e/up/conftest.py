@@ -19,8 +19,7 @@ class Up:
     """A running `bindery up` and the lines it prints."""
 
     def __init__(self, data_dir: Path, **environ: str) -> None:
-        bare = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
-        self.environ = {**bare, "BINDERY_DATA_DIR": str(data_dir), "BINDERY_PORT": "0", **environ}
+        self.environ = self.environment(data_dir, **environ)
         self.printed: list[str] = []
         self._arrived: queue.Queue[str | None] = queue.Queue()
         self.process = subprocess.Popen(
@@ -32,6 +31,12 @@ class Up:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    @staticmethod
+    def environment(data_dir: Path, **settings: str) -> dict[str, str]:
+        """That of this process, without settings but the given ones and what keeps it apart from others."""
+        bare = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
+        return {**bare, "BINDERY_DATA_DIR": str(data_dir), "BINDERY_PORT": "0", **settings}
 
     def _read(self) -> None:
         assert self.process.stdout is not None
