@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -28,7 +29,9 @@ class Processes(Collector):
         self._part = part
         shared = folder()
         if shared is not None:
-            (Path(shared) / (process_name() + _SUFFIX)).write_text(str(os.getpid()))
+            # On a full disk it is missing in what is shown, and runs all the same.
+            with contextlib.suppress(OSError):
+                (Path(shared) / (process_name() + _SUFFIX)).write_text(str(os.getpid()))
 
     def collect(self) -> Iterable[Metric]:
         """Every process's, where there is a /proc."""

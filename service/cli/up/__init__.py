@@ -17,7 +17,7 @@ from service.cli.up.supervisor import Stage, supervise
 from service.settings import Settings
 from service.settings.loading import LISTEN_FD, METRICS_FD
 from service.sockets import bind
-from service.telemetry.shared import FOLDER, PROCESS
+from service.telemetry.shared import FOLDER, PROCESS, make_room
 
 
 @click.command("up", short_help="Serve on this machine: API, workers, an embedded Valkey.")
@@ -36,7 +36,7 @@ def command() -> None:
     except data_dir.InUseError as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"the data directory {path} cannot be used: {error}") from error
+        raise _unusable(path, error) from error
     settings = local.loaded(environ)
     if embedded and settings.redis_replicas:
         raise click.ClickException("BINDERY_REDIS_REPLICAS must be 0: the embedded Valkey has no replicas")
@@ -48,6 +48,15 @@ def command() -> None:
     started = partial(_say_welcome, settings, listener.url(host, port), shared)
     grace = settings.shutdown_delay + settings.shutdown_grace
     asyncio.run(supervise(stages, grace=grace, say=_say, started=started))
+
+
+def _unusable(path: Path, error: OSError) -> click.ClickException:
+    return click.ClickException(f"the data directory {path} cannot be used: {error}")
+
+
+def _names(part: str, count: int) -> list[str]:
+    """What its processes are called where metrics are kept."""
+    return [f"{part}-{n}" for n in range(1, count + 1)]
 
 
 def _bind(setting: str, host: str, port: int) -> socket.socket:
@@ -66,8 +75,12 @@ def _shared_metrics(
         return environ, None
     sock = _bind("BINDERY_METRICS_PORT", settings.metrics_host, settings.metrics_port)
     folder = path / "metrics"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        make_room(folder, [*_names("api", settings.api_processes), *_names("worker", settings.worker_processes)])
+    except OSError as error:
+        raise _unusable(path, error) from error
     return {**environ, FOLDER: str(folder), METRICS_FD: str(sock.fileno())}, sock
 
 
@@ -90,12 +103,12 @@ def _api_and_workers(
     api = [sys.executable, "-m", "service.cli", "api"]
     worker = [sys.executable, "-m", "workers"]
     workers = [
-        Child(f"worker {n}", worker, environ={**environ, PROCESS: f"worker-{n}"}, pass_fds=fds, say=_say)
-        for n in range(1, settings.worker_processes + 1)
+        Child(name.replace("-", " "), worker, environ={**environ, PROCESS: name}, pass_fds=fds, say=_say)
+        for name in _names("worker", settings.worker_processes)
     ]
     apis = [
-        Child(f"api {n}", api, environ={**api_environ, PROCESS: f"api-{n}"}, pass_fds=api_fds, say=_say)
-        for n in range(1, settings.api_processes + 1)
+        Child(name.replace("-", " "), api, environ={**api_environ, PROCESS: name}, pass_fds=api_fds, say=_say)
+        for name in _names("api", settings.api_processes)
     ]
     # Workers first: what starts last stops first, and the API has to stop before the workers do.
     ready = partial(readiness.ready, *listener.local_address(listening))

@@ -60,6 +60,10 @@ class Up:
             if found:
                 return found
 
+    def rest(self) -> list[str]:
+        """The lines from here to the end of the output; it has been stopped."""
+        return list(iter(self._arrived.get_nowait, None))
+
     def url(self) -> str:
         """The base URL, once it serves and the welcome is complete."""
         url = self.line(r"serves at (\S+)")[1]

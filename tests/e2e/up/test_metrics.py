@@ -66,6 +66,24 @@ def test_processes_are_counted_together(counted: Up) -> None:
     assert httpx.get(metrics.replace("/metrics", "/livez"), timeout=PATIENCE).status_code == 404
 
 
+def test_the_files_have_no_holes(counted: Up, data_dir: Path) -> None:
+    """What is mapped into memory must be on the disk: else a disk that is full ends whoever counts."""
+    url = counted.url()
+    assert httpx.get(f"{url}/version", timeout=PATIENCE).status_code == 200
+    found = {path.name: path.stat() for path in (data_dir / "metrics").glob("*.db")}
+    assert {name.rpartition("_")[2] for name in found} == {f"{process}.db" for process in PARTS}
+    assert [name for name, file in found.items() if file.st_blocks * 512 < file.st_size] == []
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(data_dir: Path) -> None:
+    """As with anything else in the data directory."""
+    data_dir.mkdir()
+    (data_dir / "metrics").touch()
+    up = Up(data_dir, BINDERY_METRICS_PORT="0")
+    assert up.process.wait(PATIENCE) == 1
+    up.line(rf"^Error: the data directory {data_dir} cannot be used: .*metrics")
+
+
 def test_a_busy_metrics_port_is_one_clear_line(tmp_path: Path) -> None:
     """As that of the API is."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
