@@ -61,8 +61,11 @@ def info(line: Line) -> None:
     _write_info(line)
 
 
-def configure(settings: Settings) -> None:
-    """Set up logging for this process, libraries included: their warnings and errors join the same pipeline."""
+def configure(settings: Settings, *, for_good: bool = True) -> None:
+    """Set up logging for this process, libraries included: their warnings and errors join the same pipeline.
+
+    ``for_good``, a logger keeps what it finds at its first line: that is faster, and no later call changes it.
+    """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     readable = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
@@ -76,7 +79,7 @@ def configure(settings: Settings) -> None:
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(_out),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=for_good,
     )
     global _write_info  # set up once per process, like the rest of what is configured here
     _write_info = _discard if level > logging.INFO else _through_pipeline if readable else _as_it_is

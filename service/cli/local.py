@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from service.cli import credentials, socket_path
+from service.logs import configure
 from service.settings import Settings, SettingsError, load
 from service.settings.faults import Faults
 from service.settings.loading import PREFIX
@@ -31,7 +32,10 @@ def local_settings() -> Settings:
     environ = credentials.beside(data_dir(), given())
     if not environ.get("BINDERY_REDIS_URL") and (data_dir() / credentials.FILE).exists():
         environ["BINDERY_REDIS_URL"] = socket_path.url(socket_path.choose(data_dir()))
-    return loaded(environ)
+    settings = loaded(environ)
+    # What is logged goes to standard error: standard output is the command's own.
+    configure(settings, for_good=False)
+    return settings
 
 
 def loaded(environ: dict[str, str]) -> Settings:

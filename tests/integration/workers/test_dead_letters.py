@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,3 +126,13 @@ def test_a_store_that_is_away_is_status_1(desk: Desk, tmp_path: Path) -> None:
     done = desk.run("list")
     assert done.exit_code == 1
     assert done.output.startswith("Error: The store cannot be reached")
+
+
+def test_what_is_logged_does_not_go_between_the_data(desk: Desk, tmp_path: Path) -> None:
+    """`bindery dead retry --all --json | jq` works, also while the queue is away."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
+    environ = {**own, **desk.environ, "BINDERY_QUEUE_URL": f"unix://{tmp_path}/none"}
+    command = [sys.executable, "-m", "service.cli", "dead", "retry", "--all", "--json"]
+    done = subprocess.run(command, env=environ, capture_output=True, check=True)
+    assert len(json.loads(done.stdout)) == 2
+    assert b"wake_lost" in done.stderr
