@@ -126,11 +126,7 @@ app.kubernetes.io/version: {{ $.Chart.AppVersion | quote }}
 {{/* A change of configuration rolls the pods. */}}
 {{- define "bindery.pod.checksums" -}}
 checksum/settings: {{ toJson (list .Values.settings .Values.api.host .Values.api.port .Values.metrics.port) | sha256sum }}
-checksum/secrets: {{ include "bindery.pod.secretsChecksum" . }}
-{{- end -}}
-
-{{- define "bindery.pod.secretsChecksum" -}}
-{{ toJson (list .Values.secrets .Values.redis.url .Values.queue.url) | sha256sum }}
+checksum/secrets: {{ toJson (list .Values.secrets .Values.redis.url .Values.queue.url) | sha256sum }}
 {{- end -}}
 
 {{/* Where pods go: (list $ $component $values). */}}

@@ -48,6 +48,26 @@ def test_the_number_of_pods_has_one_master(helm4: Helm, values: Path) -> None:
         assert ("replicas" in deployment["spec"]) != (deployment["metadata"]["name"] in scaled)
 
 
+def test_rotating_a_secret_of_bindery_leaves_the_store_alone(helm4: Helm) -> None:
+    """Its pods are replaced; the bundled Valkey is one pod, and restarting it would fail every request."""
+    trial = CHART / "ci" / "trial.yaml"
+    old = helm4.render(trial)
+    new = helm4.render(
+        trial, sets={"secrets.authToken": "another token", "secrets.authTokenOld": "an auth token for trials"}
+    )
+    for kind, is_same in (("StatefulSet", True), ("Deployment", False)):
+        for before, after in zip(of_kind(old, kind), of_kind(new, kind), strict=True):
+            assert (before["spec"]["template"] == after["spec"]["template"]) == is_same
+
+
+def test_a_new_password_of_the_store_replaces_it(helm4: Helm) -> None:
+    """It reads its password when it starts."""
+    trial = CHART / "ci" / "trial.yaml"
+    [before] = of_kind(helm4.render(trial), "StatefulSet")
+    [after] = of_kind(helm4.render(trial, sets={"secrets.valkeyPassword": "x" * 32}), "StatefulSet")
+    assert before["spec"]["template"] != after["spec"]["template"]
+
+
 def test_drains_take_one_pod_at_a_time(helm4: Helm) -> None:
     """There is a budget for the API and one for workers, which never keep a broken pod's node from being drained."""
     budgets = of_kind(helm4.render(CHART / "ci" / "trial.yaml"), "PodDisruptionBudget")
