@@ -7,15 +7,22 @@ import click
 
 from service.cli import credentials, socket_path
 from service.logs import configure
-from service.settings import Settings, SettingsError, load
+from service.settings import Settings, SettingsError, load, rules
 from service.settings.faults import Faults
 from service.settings.loading import PREFIX
 from service.settings.secret_files import with_files
 
 
 def data_dir() -> Path:
-    """Where `bindery up` keeps its things, by the environment."""
-    return Path(os.environ.get("BINDERY_DATA_DIR") or ".bindery").expanduser().absolute()
+    """Where `bindery up` keeps its things, by the environment.
+
+    Raises:
+        click.ClickException: it is in a home directory that there is not.
+    """
+    try:
+        return rules.path(os.environ.get("BINDERY_DATA_DIR") or ".bindery").absolute()
+    except ValueError as error:
+        raise click.ClickException(f"BINDERY_DATA_DIR {error}") from error
 
 
 def given() -> dict[str, str]:

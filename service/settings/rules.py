@@ -23,7 +23,10 @@ def text(value: str) -> str:
 
 def path(value: str) -> Path:
     """A path; `~` is the home directory."""
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError("must not begin with ~ where there is no such home directory") from error
 
 
 def host(value: str) -> str:

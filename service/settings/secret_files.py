@@ -1,8 +1,8 @@
 """Variables given as files, one each, as container platforms hand over secrets."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from service.settings import rules
 from service.settings.faults import Faults
 
 SECRETS_DIR = "BINDERY_SECRETS_DIR"
@@ -17,7 +17,9 @@ def with_files(environ: Mapping[str, str], prefix: str, faults: Faults) -> dict[
     if not environ.get(SECRETS_DIR):
         return dict(environ)
     try:
-        files = [path for path in Path(environ[SECRETS_DIR]).iterdir() if path.name.startswith(prefix)]
+        files = [path for path in rules.path(environ[SECRETS_DIR]).iterdir() if path.name.startswith(prefix)]
+    except ValueError:
+        return dict(environ)  # it is named where the variable itself is read
     except OSError as error:
         faults.add(SECRETS_DIR, f"must be a readable directory ({type(error).__name__})")
         return dict(environ)

@@ -94,6 +94,14 @@ def test_bad_settings_end_a_start_with_all_faults(command: str, environ: dict[st
     assert "BINDERY_LOG_LEVEL must be one of" in result.output
 
 
+@pytest.mark.parametrize("command", ["check", "up"])
+def test_a_data_directory_in_no_home_is_one_clear_line(command: str, environ: dict[str, str]) -> None:
+    """It names the setting."""
+    result = run(command, environ={**environ, "BINDERY_DATA_DIR": "~nobody-of-this-name/data"})
+    assert result.exit_code == 1
+    assert result.output == "Error: BINDERY_DATA_DIR must not begin with ~ where there is no such home directory\n"
+
+
 def test_the_embedded_store_has_no_replicas_to_wait_for(environ: dict[str, str]) -> None:
     """Otherwise all would be answered 503, for ever."""
     alone = {name: value for name, value in environ.items() if name != "BINDERY_REDIS_URL"}

@@ -78,6 +78,8 @@ def test_an_unknown_variable_is_refused_with_the_nearest_known() -> None:
         ("BINDERY_LOG_FORMAT", "xml"),
         ("BINDERY_JWT_MAX_TTL", "1e5"),
         ("BINDERY_APP_TAGS", "a,,b"),
+        ("BINDERY_SERVICES_FILE", "~hush/services.toml"),
+        ("BINDERY_SECRETS_DIR", "~hush/secrets"),
     ],
 )
 def test_a_bad_value_is_named_by_its_variable_and_never_repeated(name: str, value: str) -> None:

@@ -58,3 +58,11 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         "BINDERY_SECRETS_DIR: BINDERY_API_KEYS must be a readable file in UTF-8 (IsADirectoryError)",
         "BINDERY_SECRETS_DIR: BINDERY_AUTH_TOKEN_OLD must be a readable file in UTF-8 (UnicodeDecodeError)",
     ]
+
+
+def test_the_directory_may_be_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with every other path."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in LEAST.items():
+        (tmp_path / name).write_text(value)
+    assert load({"BINDERY_SECRETS_DIR": "~"}).secret_key == "k" * 32
