@@ -20,7 +20,8 @@ def data_dir() -> Path:
         click.ClickException: it is in a home directory that there is not.
     """
     try:
-        return rules.path(os.environ.get("BINDERY_DATA_DIR") or ".bindery").absolute()
+        # Where a link leads to: what is made for the data lies beside them, and is checked there.
+        return rules.path(os.environ.get("BINDERY_DATA_DIR") or ".bindery").resolve()
     except ValueError as error:
         raise click.ClickException(f"BINDERY_DATA_DIR {error}") from error
 

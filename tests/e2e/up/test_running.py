@@ -195,6 +195,18 @@ def test_a_data_directory_with_a_long_path_works(tmp_path: Path) -> None:
         assert running.stop() == 0
 
 
+def test_a_data_directory_may_be_a_link(tmp_path: Path) -> None:
+    """`ln -s /mnt/disk/bindery .bindery`: data that were moved to another disk; it is private there."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    running = Up(tmp_path / "link")
+    try:
+        running.url()
+        assert (tmp_path / "real").stat().st_mode & 0o777 == 0o700
+    finally:
+        assert running.stop() == 0
+
+
 def test_token_and_check_work_beside_it(up: Up) -> None:
     """Typed beside a running instance they take its credentials and its store."""
     up.url()
