@@ -1,5 +1,6 @@
 """`bindery api`: one API process."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -17,7 +18,10 @@ _OBJECTS = 10_000
 
 @click.command("api")
 def command() -> None:
-    """Run one API process (settings from the environment)."""
+    """Run one API process (settings from the environment).
+
+    Exit status: 0 stopped, 1 the store refused us, 2 the settings are at fault, 3 anything else.
+    """
     settings = loaded(dict(os.environ))
     import uvicorn  # late: other commands start without the server
 
@@ -51,6 +55,7 @@ def command() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, server.end)
     # uvicorn's own `fd` takes the socket for a Unix one; handed over as an object it keeps its family.
-    server.run(sockets=None if fd is None else [socket.socket(fileno=int(fd))])
+    with contextlib.suppress(SystemExit):  # its own status, if it does not come to serve
+        server.run(sockets=None if fd is None else [socket.socket(fileno=int(fd))])
     if not server.started:
-        sys.exit(3)
+        sys.exit(1 if lifecycle.process.refused else 3)

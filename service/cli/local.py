@@ -13,17 +13,23 @@ from service.settings.loading import PREFIX
 from service.settings.secret_files import with_files
 
 
+class SettingsFault(click.ClickException):
+    """The settings are at fault; the exit status is a worker's for the same."""
+
+    exit_code = 2
+
+
 def data_dir() -> Path:
     """Where `bindery up` keeps its things, by the environment.
 
     Raises:
-        click.ClickException: it is in a home directory that there is not.
+        SettingsFault: it is in a home directory that there is not.
     """
     try:
         # Where a link leads to: what is made for the data lies beside them, and is checked there.
         return rules.path(os.environ.get("BINDERY_DATA_DIR") or ".bindery").resolve()
     except ValueError as error:
-        raise click.ClickException(f"BINDERY_DATA_DIR {error}") from error
+        raise SettingsFault(f"BINDERY_DATA_DIR {error}") from error
 
 
 def given() -> dict[str, str]:
@@ -35,7 +41,7 @@ def local_settings() -> Settings:
     """The settings of the environment; credentials and store of `bindery up` fill in what it leaves open.
 
     Raises:
-        click.ClickException: with all faults of the settings.
+        SettingsFault: with all faults of the settings.
     """
     environ = credentials.beside(data_dir(), given())
     if not environ.get("BINDERY_REDIS_URL") and (data_dir() / credentials.FILE).exists():
@@ -50,10 +56,10 @@ def loaded(environ: dict[str, str]) -> Settings:
     """The settings in `environ`.
 
     Raises:
-        click.ClickException: with all faults of the settings.
+        SettingsFault: with all faults of the settings.
     """
     try:
         return load(environ)
     except SettingsError as error:
         lines = "".join(f"\n  {fault}" for fault in error.faults)
-        raise click.ClickException(f"the settings cannot be used:{lines}") from error
+        raise SettingsFault(f"the settings cannot be used:{lines}") from error

@@ -39,7 +39,7 @@ def command() -> None:
         raise _unusable(path, error) from error
     settings = local.loaded(environ)
     if embedded and settings.redis_replicas:
-        raise click.ClickException("BINDERY_REDIS_REPLICAS must be 0: the embedded Valkey has no replicas")
+        raise local.SettingsFault("BINDERY_REDIS_REPLICAS must be 0: the embedded Valkey has no replicas")
     listening = _bind("BINDERY_PORT", settings.host, settings.port)
     host, port = listener.local_address(listening)
     stages = [_valkey(path, store, environ, lock)] if embedded else []

@@ -19,8 +19,8 @@ from tests.servers.valkey import ValkeyServer, free_port, wait_until
 pytestmark = pytest.mark.slow
 
 COMMANDS = {"api": ["service.cli", "api"], "worker": ["workers"]}
-REFUSED = {"api": 3, "worker": 1}
-MISSING = {"api": 1, "worker": 2}
+REFUSED, SETTINGS, ELSE = 1, 2, 3
+"""Exit statuses."""
 PATIENCE = 30.0
 
 
@@ -31,7 +31,7 @@ class Started:
         self.port, self._log = free_port(), directory / f"{kind}.log"
         own = {name: value for name, value in os.environ.items() if not name.startswith("BINDERY_")}
         serving = "BINDERY_PORT" if kind == "api" else "BINDERY_METRICS_PORT"
-        self.process = Process(kind, COMMANDS[kind], {**own, **environ, serving: str(self.port)}, self._log)
+        self.process = Process(kind, COMMANDS[kind], {**own, serving: str(self.port), **environ}, self._log)
         self.process.start()
 
     @property
@@ -89,7 +89,7 @@ def start(kind: str, environ: dict[str, str], own: ValkeyServer, tmp_path: Path)
 def test_a_missing_secret(kind: str, start: Start) -> None:
     """Named, with what it is."""
     started = start(BINDERY_SECRET_KEY="", BINDERY_JWT_SECRET="")
-    assert started.ended() == MISSING[kind]
+    assert started.ended() == SETTINGS
     assert "BINDERY_SECRET_KEY must be set (The key of the fingerprints, 32 bytes or more" in started.said
     assert "BINDERY_JWT_SECRET must be set (HS256 secret of the apps' tokens, 32 bytes or more" in started.said
     assert "Traceback" not in started.said
@@ -100,7 +100,7 @@ def test_a_secret_whose_file_is_missing(kind: str, start: Start, tmp_path: Path)
     folder = tmp_path / "secrets"
     folder.mkdir()
     started = start(BINDERY_SECRET_KEY="", BINDERY_SECRETS_DIR=str(folder))
-    assert started.ended() == MISSING[kind]
+    assert started.ended() == SETTINGS
     assert f"or be a file of that name in {folder}" in started.said
 
 
@@ -108,7 +108,7 @@ def test_a_store_that_evicts(kind: str, start: Start, own: ValkeyServer) -> None
     """Its policy, and the command that sets the right one; nothing was written."""
     own.call("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
     started = start()
-    assert started.ended() == REFUSED[kind]
+    assert started.ended() == REFUSED
     [refused] = started.events("store_refused")
     assert "maxmemory-policy volatile-lru" in refused["detail"]
     assert "CONFIG SET maxmemory-policy noeviction" in refused["detail"]
@@ -123,7 +123,7 @@ def test_a_store_of_another_key(kind: str, start: Start) -> None:
     wait_until(lambda: kind == "api" or bool(first.events("worker_started")), "it has opened the store", PATIENCE)
     first.process.end()
     started = start(BINDERY_SECRET_KEY="y" * 40)
-    assert started.ended() == REFUSED[kind]
+    assert started.ended() == REFUSED
     [refused] = started.events("store_refused")
     assert refused["detail"] == "The store was written under another BINDERY_SECRET_KEY: start with that one"
     assert "Traceback" not in started.said
@@ -147,6 +147,15 @@ def test_an_upstream_that_is_not_there(kind: str, start: Start) -> None:
     assert (fault["service_name"], fault["api"], fault["url"]) == ("default", "notify", url)
     assert "is its URL right, and may this process get there" in fault["detail"]
     assert TOKEN not in started.said
+
+
+def test_a_port_that_is_taken(start: Start) -> None:
+    """Neither the settings nor the store are at fault; the setting that names another is named."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        started = start(BINDERY_METRICS_PORT=str(taken.getsockname()[1]))
+        assert started.ended() == ELSE
+    [failed] = started.events("cannot_listen")
+    assert failed["setting"] == "BINDERY_METRICS_PORT"
 
 
 def test_a_signal_at_any_moment_of_the_start_ends_it(start: Start) -> None:

@@ -86,10 +86,10 @@ def test_an_unknown_service_is_refused_with_the_known_ones(environ: dict[str, st
 
 @pytest.mark.parametrize("command", ["api", "check", "up"])
 def test_bad_settings_end_a_start_with_all_faults(command: str, environ: dict[str, str]) -> None:
-    """Status 1 and a line each, no traceback."""
+    """Status 2 and a line each, no traceback."""
     bad = {**environ, "BINDERY_ACCOUNT_SID": "AC1", "BINDERY_LOG_LEVEL": "loud"}
     result = run(command, environ=bad)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "BINDERY_ACCOUNT_SID must be AC" in result.output
     assert "BINDERY_LOG_LEVEL must be one of" in result.output
 
@@ -98,7 +98,7 @@ def test_bad_settings_end_a_start_with_all_faults(command: str, environ: dict[st
 def test_a_data_directory_in_no_home_is_one_clear_line(command: str, environ: dict[str, str]) -> None:
     """It names the setting."""
     result = run(command, environ={**environ, "BINDERY_DATA_DIR": "~nobody-of-this-name/data"})
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.output == "Error: BINDERY_DATA_DIR must not begin with ~ where there is no such home directory\n"
 
 
@@ -106,7 +106,7 @@ def test_the_embedded_store_has_no_replicas_to_wait_for(environ: dict[str, str])
     """Otherwise all would be answered 503, for ever."""
     alone = {name: value for name, value in environ.items() if name != "BINDERY_REDIS_URL"}
     result = run("up", environ={**alone, "BINDERY_REDIS_REPLICAS": "1"})
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "the embedded Valkey has no replicas" in result.output
 
 
