@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.backends.twilio import Attempt, ChatBinding, NotifyBinding
+from service.domain import limits
 from service.domain.addresses import BindingType, canonical
 from service.domain.errors import UpstreamSilent
-from service.domain.record import Attributes, Channel
+from service.domain.record import Attributes, Channel, encode_blob, pack_address
 from service.domain.sids import BindingSid
 from service.store.adoptions import Found, Outcome, Source
 from service.store.listings import CLAIM_MS
@@ -78,19 +79,20 @@ async def adopt(service: Service, source: Source, bindings: Sequence[NotifyBindi
 
 
 def notify_found(binding: NotifyBinding) -> Found | None:
-    """A Notify binding; None for one that cannot be kept here: of an unknown type, or without a SID or address."""
+    """A Notify binding; None for one that cannot be kept here: its type is unknown, its SID or address missing, or it is too long."""
     sid, kind = BindingSid.parse(binding.sid), _kind(binding.binding_type)
     address = canonical(kind, binding.address) if kind else ""
-    if sid is None or kind is None or not address:
+    attributes = Attributes(
+        binding.identity, binding.tags or (), binding.credential_sid, binding.notification_protocol_version
+    )
+    if sid is None or kind is None or not _fits(address, attributes):
         return None
     return Found(
         channel=Channel.NOTIFY,
         sid=sid,
         kind=kind,
         address=address,
-        attributes=Attributes(
-            binding.identity, binding.tags or (), binding.credential_sid, binding.notification_protocol_version
-        ),
+        attributes=attributes,
         created=_seconds(binding.date_created or binding.date_updated),
         updated=_seconds(binding.date_updated or binding.date_created),
         respelled=address != binding.address,
@@ -100,19 +102,24 @@ def notify_found(binding: NotifyBinding) -> Found | None:
 def chat_found(binding: ChatBinding) -> Found | None:
     """A Chat binding, likewise."""
     sid, kind = BindingSid.parse(binding.sid), _kind(binding.binding_type)
-    if sid is None or kind is None or not kind.push or not binding.endpoint:
+    attributes = Attributes(
+        binding.identity, credential_sid=binding.credential_sid, message_types=binding.message_types
+    )
+    if sid is None or kind is None or not kind.push or not _fits(binding.endpoint, attributes):
         return None
     return Found(
         channel=Channel.CHAT,
         sid=sid,
         kind=kind,
         address=binding.endpoint,
-        attributes=Attributes(
-            binding.identity, credential_sid=binding.credential_sid, message_types=binding.message_types
-        ),
+        attributes=attributes,
         created=_seconds(binding.date_created or binding.date_updated),
         updated=_seconds(binding.date_updated or binding.date_created),
     )
+
+
+def _fits(address: str, attributes: Attributes) -> bool:
+    return bool(address) and max(len(pack_address(address)), len(encode_blob(attributes))) <= limits.PART_BYTES
 
 
 def _kind(name: str) -> BindingType | None:

@@ -86,7 +86,7 @@ def start(kind: str, environ: dict[str, str], own: ValkeyServer, tmp_path: Path)
         one.process.end()
 
 
-def test_a_missing_secret(kind: str, start: Start) -> None:
+def test_a_missing_secret(start: Start) -> None:
     """Named, with what it is."""
     started = start(BINDERY_SECRET_KEY="", BINDERY_JWT_SECRET="")
     assert started.ended() == SETTINGS
@@ -95,7 +95,7 @@ def test_a_missing_secret(kind: str, start: Start) -> None:
     assert "Traceback" not in started.said
 
 
-def test_a_secret_whose_file_is_missing(kind: str, start: Start, tmp_path: Path) -> None:
+def test_a_secret_whose_file_is_missing(start: Start, tmp_path: Path) -> None:
     """Likewise, with the directory in which it is looked for."""
     folder = tmp_path / "secrets"
     folder.mkdir()
@@ -104,7 +104,7 @@ def test_a_secret_whose_file_is_missing(kind: str, start: Start, tmp_path: Path)
     assert f"or be a file of that name in {folder}" in started.said
 
 
-def test_a_store_that_evicts(kind: str, start: Start, own: ValkeyServer) -> None:
+def test_a_store_that_evicts(start: Start, own: ValkeyServer) -> None:
     """Its policy, and the command that sets the right one; nothing was written."""
     own.call("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
     started = start()
