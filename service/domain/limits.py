@@ -24,6 +24,8 @@ BODY_BYTES = 64 * 1024
 BODY_SECONDS = 10
 """What a client may take to send a body."""
 FORM_FIELDS = 100
+LIST_FILTERS = FORM_FIELDS - 3
+"""The URLs in a list's answer bear PageSize, Page and PageToken besides."""
 WAIT_SECONDS = 10
 WAITERS = 200
 """Requests of one process that wait at the same time; each asks the store every 50 ms."""

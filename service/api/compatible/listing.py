@@ -19,6 +19,8 @@ from service.api.compatible.resources import (
     UserBindingResource,
 )
 from service.api.forms import Fields
+from service.domain import limits
+from service.domain.errors import InvalidInput
 from service.settings import Settings
 from service.usecases.paging import Page, Position
 
@@ -41,7 +43,7 @@ class Listing(msgspec.Struct, frozen=True):
     def answer(self, page: Page[B], url: str, show: Callable[[B], R]) -> BindingList:
         """The page; ``url`` is the list's, without a query."""
         previous = self._url(url, max(self.number - 1, 0), page.previous) if page.previous else None
-        following = self._url(url, self.number + 1, page.next) if page.next else None
+        following = self._url(url, min(self.number + 1, parameters.LAST_PAGE), page.next) if page.next else None
         meta = Meta(
             page=self.number,
             page_size=self.size,
@@ -72,11 +74,13 @@ def listing(
     """What a list is asked for: ``filters`` names the parameters that narrow it, ``most`` is its longest page.
 
     Raises:
-        InvalidInput: a PageSize or Page that is not a number.
+        InvalidInput: a PageSize or Page that is not a number, or too many filters.
         BadPageToken
     """
     settings: Settings = request.app.state.settings
     given = tuple((name, value) for name in filters for value in fields.get(name, ()))
+    if len(given) > limits.LIST_FILTERS:
+        raise InvalidInput("", f"The request must not have more than {limits.LIST_FILTERS} filters")
     name = ListName(kind, service_sid, user, given)
     size = parameters.page_size(fields, DEFAULT_PAGE_SIZE, most)
     number = parameters.page_number(fields)

@@ -15,6 +15,8 @@ from service.domain.sids import is_sid
 _DIGITS = re.compile(r"[0-9]+")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PAGE_DIGITS = 9
+LAST_PAGE = 10**_PAGE_DIGITS - 1
+"""The highest Page that can be asked for."""
 
 
 def last(fields: Fields, name: str) -> str | None:
@@ -80,7 +82,7 @@ def credential_sid(fields: Fields) -> str | None:
 
 def identities(fields: Fields) -> tuple[str, ...]:
     """The identities that a list is filtered by."""
-    return many(fields, "Identity", limits.IDENTITY_LENGTH, limits.FORM_FIELDS)
+    return many(fields, "Identity", limits.IDENTITY_LENGTH, limits.LIST_FILTERS)
 
 
 def day(fields: Fields, name: str) -> date | None:
