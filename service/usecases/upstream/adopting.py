@@ -79,7 +79,7 @@ async def adopt(service: Service, source: Source, bindings: Sequence[NotifyBindi
 
 
 def notify_found(binding: NotifyBinding) -> Found | None:
-    """A Notify binding; None for one that cannot be kept here: its type is unknown, its SID or address missing, or it is too long."""
+    """A Notify binding; None for one that cannot be kept here: without SID, address or a known type, or too long."""
     sid, kind = BindingSid.parse(binding.sid), _kind(binding.binding_type)
     address = canonical(kind, binding.address) if kind else ""
     attributes = Attributes(
