@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from math import floor
 
 import msgspec
@@ -32,7 +33,7 @@ def check(history: History) -> list[Violation]:
         Overwhelmed: too much overlaps to be decided.
     """
     ops = sorted(history.ops, key=lambda op: op.start)
-    return [*_answers(ops), *_order(ops), *_fences(history, ops), *_refusals(history, ops)]
+    return [*_answers(ops), *_order(history, ops), *_fences(history, ops), *_refusals(history, ops)]
 
 
 def _answers(ops: Iterable[Op]) -> Iterator[Violation]:
@@ -55,10 +56,10 @@ def _answers(ops: Iterable[Op]) -> Iterator[Violation]:
                 pass
 
 
-def _order(ops: Iterable[Op]) -> Iterator[Violation]:
-    """Contract 1 to 4: each address's history has an order that explains every answer."""
+def _order(history: History, ops: Iterable[Op]) -> Iterator[Violation]:
+    """Contract 1 to 4, and 6 for what was under way: an order of each address's history explains every answer."""
     for address, seen in sorted(by_address(ops).items()):
-        broken = first_unexplained(address, seen)
+        broken = first_unexplained(address, seen, partial(_stops, history))
         if broken is not None:
             yield Violation(rule="order", detail=_story(address, seen, broken))
 
@@ -80,12 +81,13 @@ def _fences(history: History, ops: Sequence[Op]) -> Iterator[Violation]:
     """Contract 6: nothing that a logout ended registers again."""
     logouts = _logouts(op for op in ops if op.outcome is Outcome.DONE)
     for op in ops:
-        action = op.action
-        if not isinstance(action, Register) or action.compatible or op.outcome is not Outcome.DONE:
+        if not isinstance(op.action, Register) or op.outcome is not Outcome.DONE:
             continue
-        for before, logout in logouts[action.identity]:
-            if before.end < op.start and _stops(history, before, logout, action):
-                yield Violation(rule="fence", detail=f"{action} at {op.start:.4f} after {logout} at {before.end:.4f}")
+        for before, logout in logouts[op.action.identity]:
+            if before.end < op.start and _stops(history, before, op):
+                yield Violation(
+                    rule="fence", detail=f"{op.action} at {op.start:.4f} after {logout} at {before.end:.4f}"
+                )
 
 
 def _logouts(ops: Iterable[Op]) -> dict[str, list[tuple[Op, Logout]]]:
@@ -104,9 +106,12 @@ def _covers(logout: Logout, action: Register) -> bool:
     return logout.address is None or action.address == logout.address
 
 
-def _stops(history: History, before: Op, logout: Logout, action: Register) -> bool:
-    """Whether the logout's fence must refuse this registration (design: fences)."""
-    if not _covers(logout, action):
+def _stops(history: History, before: Op, late: Op) -> bool:
+    """Whether a logout's fence must refuse a registration that takes effect after it (design: fences)."""
+    logout, action = before.action, late.action
+    if not isinstance(logout, Logout) or not isinstance(action, Register) or action.compatible:
+        return False
+    if logout.identity != action.identity or not _covers(logout, action):
         return False
     if logout.session is not None:
         return True

@@ -7,11 +7,12 @@ seen, asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tests.faults.effects import Projection, State, after, possible
-from tests.faults.history import NEVER, Write
+from tests.faults.history import NEVER, Logout, Op, Write
 
 LIMIT = 100_000
 
@@ -30,19 +31,23 @@ class Config(NamedTuple):
     used: frozenset[int]
 
 
-def first_unexplained(address: str, history: Sequence[Projection]) -> int | None:
+def first_unexplained(address: str, history: Sequence[Projection], fences: Callable[[Op, Op], bool]) -> int | None:
     """The index of the first answer that no order of the operations explains, or None.
+
+    ``fences`` says of two operations whether the first, once it has taken effect, keeps the second from doing so.
 
     Raises:
         Overwhelmed
     """
-    return _Search(address, history).run()
+    return _Search(address, history, fences).run()
 
 
 class _Search:
-    def __init__(self, address: str, history: Sequence[Projection]) -> None:
+    def __init__(self, address: str, history: Sequence[Projection], fences: Callable[[Op, Op], bool]) -> None:
         self._address = address
         self._history = history
+        self._fences = fences
+        self._fenced_by: dict[int, set[int]] = defaultdict(set)
         self._reads: set[int] = set()
         self._writes: dict[int, Write] = {}
         self._forever: frozenset[int] = frozenset(n for n, p in enumerate(history) if p.op.end == NEVER)
@@ -54,6 +59,7 @@ class _Search:
             if not ends:
                 if read is None:
                     self._writes[n] = self._history[n].op.action  # type: ignore[assignment]  # reads have a `read`
+                    self._note_fences(n)
                 else:
                     self._reads.add(n)
                     configs = {self._settled(config) for config in configs}
@@ -69,6 +75,17 @@ class _Search:
             self._writes.pop(n, None)
             self._reads.discard(n)
         return None
+
+    def _note_fences(self, n: int) -> None:
+        # Between what is under way at once: where a logout had ended before, the answer alone tells a breach.
+        for m in self._writes:
+            for first, second in ((n, m), (m, n)):
+                if self._fences(self._history[first].op, self._history[second].op):
+                    self._fenced_by[second].add(first)
+
+    def _is_fenced(self, n: int, config: Config) -> bool:
+        # What has ended has taken effect; but of what never ends nobody knows.
+        return any(m in config.used or (m not in self._writes and m not in self._forever) for m in self._fenced_by[n])
 
     def _settled(self, config: Config) -> Config:
         # An open read that agrees with the state may as well have happened now: it changes nothing.
@@ -101,10 +118,11 @@ class _Search:
         tried: set[Write] = set()
         for n in sorted(self._writes.keys() - config.used, key=lambda n: (self._history[n].op.end, n)):
             write, op = self._writes[n], self._history[n].op
-            # Of equal operations the one that must end first goes first.
-            if write in tried or not possible(op, config.state):
+            # Of equal operations the one that must end first goes first; but equal logouts may fence different tokens.
+            if write in tried or not possible(op, config.state) or self._is_fenced(n, config):
                 continue
-            tried.add(write)
+            if not isinstance(write, Logout):
+                tried.add(write)
             state = after(write, self._address, config.state)
             if state != config.state or n not in self._forever:
                 yield self._settled(Config(state, config.used | {n}))

@@ -39,6 +39,7 @@ def history(*told: Told) -> History:
     ops = []
     for client, (start, end, action, *more) in enumerate(told):
         outcome = more[0] if more else Outcome.DONE
+        end = NEVER if outcome is Outcome.UNKNOWN else end
         ops.append(Op(client=client, start=start, end=end, outcome=outcome, action=action))
     return History(epoch=1_000_000.0, zero=0.0, ops=ops)
 
@@ -112,6 +113,33 @@ def test_a_resurrected_session_is_caught() -> None:
     assert rules(history((0, 1, by_session), (2, 3, TAKEN))) == {"fence"}
     by_device = Logout(identity="alice", device="phone")
     assert rules(history((0, 1, by_device), (2, 3, TAKEN))) == {"fence"}
+
+
+@pytest.mark.parametrize(
+    "logout",
+    [
+        Logout(identity="alice", session="s1"),
+        Logout(identity="alice", device="phone", caller="s1"),
+        Logout(identity="alice", address=A),
+        Logout(identity="alice"),
+    ],
+    ids=["session", "device", "address", "identity"],
+)
+def test_a_registration_that_is_under_way_does_not_outlive_the_logout(logout: Logout) -> None:
+    """Whichever came first, the address is gone; only what was first may be seen before the logout is answered."""
+    under_way: list[Told] = [(0, 3, TAKEN), (1, 2, logout)]
+    assert rules(history(*under_way, (4, 5, seen(alice=NOTIFY)))) == {"order"}
+    assert rules(history(*under_way, (1.5, 1.8, seen(alice=NOTIFY)), (4, 5, seen(alice=0)))) == set()
+    assert rules(history((0, 3, TAKEN), (1, 2, logout, Outcome.UNKNOWN), (4, 5, seen(alice=NOTIFY)))) == set()
+
+
+def test_a_logout_under_way_ends_no_later_session() -> None:
+    """A token of the second in which the logout was asked for may have been issued after it."""
+    for issued_at, broken in ((999_999, True), (1_000_000, False)):
+        login = Register(address=A, identity="alice", device="phone", session="s2", issued_at=issued_at)
+        logout = Logout(identity="alice", device="phone", caller="s1")
+        told = history((0.1, 0.5, login), (0.2, 0.4, logout), (0.6, 0.7, seen(alice=NOTIFY)))
+        assert bool(rules(told)) == broken
 
 
 def test_a_new_session_is_not_a_resurrected_one() -> None:

@@ -45,7 +45,7 @@ class User(Caller):
         self._random = random.Random(f"{seed}/{number}")  # noqa: S311  # repeatable, not secret
         self._label, self._crowded = load.label, load.crowd
         self.identities = (f"{self._label}user-{number}", f"{self._label}alias-{number}")
-        self._sessions = [Session.new(identity, 0, self._lifetime, age=100) for identity in self.identities]
+        self.sessions = [Session.new(identity, 0, self._lifetime, age=100) for identity in self.identities]
         self._old: list[Session] = []
         self._counter = 0
         self._ids: dict[tuple[str, str], str] = {}
@@ -60,6 +60,7 @@ class User(Caller):
             self._crowd: 14,
             self._log_out: 9,
             self._log_out_by_server: 6,
+            self._log_another_out: 6,
             self._turn_off: 3,
             self._delete: 6,
             self._log_in_anew: 4,
@@ -88,7 +89,7 @@ class User(Caller):
         return address, f"{self._label}device-{self.number}-{device}"
 
     def _session(self) -> Session:
-        return self._random.choice(self._sessions)
+        return self._random.choice(self.sessions)
 
     async def _register(self) -> bool:
         return await self._register_with(self._session())
@@ -111,7 +112,7 @@ class User(Caller):
         )
         answer = await self.write(action, "POST", "/v1/registrations", session.headers, _body(action))
         self._remember(action, answer)
-        if answer is not None and answer.status == 409 and session in self._sessions:
+        if answer is not None and answer.status == 409 and session in self.sessions:
             self._replace(session)
         return answer is not None
 
@@ -187,6 +188,13 @@ class User(Caller):
             self._replace(session)
         return await self.write(action, "POST", "/v1/logouts", JSON, body) is not None
 
+    async def _log_another_out(self) -> bool:
+        """A server ends somebody's session, whatever that one is doing just now."""
+        session = self._random.choice(self._random.choice(self._load.clients).sessions)
+        action = Logout(identity=session.identity, session=session.name)
+        body = msgspec.json.encode({"identity": session.identity, "session": session.name})
+        return await self.write(action, "POST", "/v1/logouts", JSON, body) is not None
+
     async def _log_in_anew(self) -> bool:
         self._replace(self._session())
         return True
@@ -194,7 +202,7 @@ class User(Caller):
     def _replace(self, session: Session) -> None:
         self._counter += 1
         self._old = [*self._old[-9:], session]
-        self._sessions[self._sessions.index(session)] = Session.new(session.identity, self._counter, self._lifetime)
+        self.sessions[self.sessions.index(session)] = Session.new(session.identity, self._counter, self._lifetime)
 
     async def _be_refused(self) -> bool:
         session = self._session()
