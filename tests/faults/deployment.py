@@ -117,7 +117,7 @@ class Deployment(Processes):
         """Process ids by what they are called."""
         return {**super().pids(), "valkey": self.valkey.pid}
 
-    def ask(self, *words: str) -> object:
+    def ask(self, *words: str | bytes) -> object:
         """One command to the store, over a connection of its own."""
         return self.valkey.call(*words)
 

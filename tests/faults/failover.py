@@ -34,7 +34,7 @@ class Replicated(Processes, ABC):
     def follows(self, server: ValkeyServer) -> bool:
         """Whether a server is a replica that is in step."""
 
-    def ask(self, *words: str) -> object:
+    def ask(self, *words: str | bytes) -> object:
         """One command to the primary, over a connection of its own."""
         return self.primary().call(*words)
 

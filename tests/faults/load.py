@@ -92,6 +92,7 @@ class Load:
             endpoints = answer.json()["bindings"] if answer is not None and answer.status == 200 else []
             if len(endpoints) != sum(1 for channels in shown.values() if channels & CHAT):
                 violations.append(Violation(rule="applied", detail=f"{identity} has {len(endpoints)} Chat bindings"))
+        violations += [Violation(rule="applied", detail=left) for left in self.deployment.unsettled()]
         return violations
 
     async def aclose(self) -> None:

@@ -7,11 +7,12 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jwt
 
 from service.domain.jobs import LANES, Ledger
+from service.domain.record import Channel, Record, State
 from tests.faults.client import Connection, Lost
 from tests.faults.process import Footprint, footprint
 
@@ -48,7 +49,7 @@ class Running(ABC):
     addresses: list[tuple[str, int]]
 
     @abstractmethod
-    def ask(self, *words: str) -> object:
+    def ask(self, *words: str | bytes) -> object:
         """One command to the store, over a connection of its own."""
 
     @abstractmethod
@@ -93,6 +94,17 @@ class Running(ABC):
         """Entries in the dead letters."""
         return _count(self.ask("HLEN", f"{{{SERVICE}}}:dead"))
 
+    def unsettled(self) -> Iterator[str]:
+        """Records that are not at rest though nothing is owed: removed and still there, or wanted and not applied."""
+        for space in ("r", "k"):
+            for bucket in _rows(self.ask("KEYS", f"{{{SERVICE}}}:{space}??")):
+                for raw in _rows(self.ask("HVALS", bucket)):
+                    record = Record(b"", raw)
+                    states = [State(record.notify), State(record.chat)]
+                    at_rest = [State.APPLIED if record.channels & channel else State.NONE for channel in Channel]
+                    if not record.channels or states != at_rest:
+                        yield f"a record of {space!r} for {Channel(record.channels)!r} is left as {states}"
+
     async def converged(self) -> float:
         """Return once nothing is owed; answers after how many seconds.
 
@@ -103,6 +115,11 @@ class Running(ABC):
         await self.ready()
         await until(lambda: self.owed() == 0, "nothing is owed any more", CONVERGENCE)
         return time.monotonic() - began
+
+
+def _rows(reply: object) -> list[bytes]:
+    assert isinstance(reply, list)
+    return reply
 
 
 def _count(reply: object) -> int:

@@ -46,9 +46,16 @@ Section.run = run
 """
 
 REGISTER = "service/store/lua/register.lua"
+CHANGES, SETTLE = "service/store/lua/lib/changes.lua", "service/store/lua/settle.lua"
 FENCED = "if is_fenced(owner, device, { fp }, session, channels, iat) then return { 'fenced' } end"
 
 Change = tuple[str, str, str]
+
+SLOW_WORKER: Change = (
+    "workers/batches.py",
+    "        settlements = await attempt(reconcile, lease",
+    "        await asyncio.sleep(0.15)\n        settlements = await attempt(reconcile, lease",
+)
 
 BUGS: dict[str, tuple[str, list[Change]]] = {
     "lost write": ("order", [(REGISTER, "put('r', fp, new)\nenter(owner, fp, channels)", "if this % 20 == 0 then new.raw = encode(new) else put('r', fp, new) enter(owner, fp, channels) end")]),
@@ -58,6 +65,9 @@ BUGS: dict[str, tuple[str, list[Change]]] = {
     "fence checked before": ("order", [(REGISTER, FENCED, f"if ARGV[#ARGV] == 'check' then {FENCED} return {{ 'free' }} end"), ("service/store/section.py", "", CHECK_THEN_INSERT)]),
     "leak for 50 ms": ("order", [("service/usecases/looking_up.py", "", LEAK_FOR_50_MS)]),
     "nothing is owed": ("applied", [(REGISTER, "if notify == PENDING then mark('n', fp) end", "")]),
+    "removal not owed": ("applied", [(CHANGES, "      mark('n', id)\n    end\n  end\n  enter", "    end\n  end\n  enter")]),
+    "Chat removal not owed": ("applied", [(CHANGES, "    put('k', key, c)\n    mark('h', c.owner)", "    put('k', key, c)")]),
+    "settled whatever has changed": ("applied", [SLOW_WORKER, (SETTLE, "if r and holds and r.version == tonumber(seen) then", "if r then"), (SETTLE, "local holds = score and tonumber(score) == tonumber(token)", "local holds = true")]),
 }  # fmt: skip
 """What is wrong, the rule it breaks, and where: the right text and the wrong one; without a right text it is added at the end."""
 
@@ -67,7 +77,17 @@ async def nothing(_: Deployment, __: random.Random) -> None:
 
 
 @pytest.mark.parametrize(
-    "bug", ["lost write", "leak for 50 ms", "double owner", "21st binding", "fence checked before"]
+    "bug",
+    [
+        "lost write",
+        "leak for 50 ms",
+        "double owner",
+        "21st binding",
+        "fence checked before",
+        "removal not owed",
+        "Chat removal not owed",
+        "settled whatever has changed",
+    ],
 )
 def test_a_bug_in_the_product_is_caught(tmp_path: Path, bug: str) -> None:
     """Within a few seconds of load."""

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.slow
 
 SHORT_MS = 150
 """Milliseconds that leases and wake flags last, and that pass between sweeps."""
+WORK_MS = 50
+"""Milliseconds that a batch takes, so that what it works on often changes meanwhile."""
 
 BATCHES = "workers/batches.py"
 SETTLE = "await service.ledgers.settle(lane, lease.token, settlements)"
@@ -28,6 +30,7 @@ TELL = f"""if await service.ledgers.settle(lane, lease.token, settlements) < len
         ) and __import__("time").monotonic() - began > {SHORT_MS} / 1000:
             print("overtaken", flush=True)"""
 TAKE = "    lease = await service.ledgers.take("
+WORK = "        settlements = await attempt(reconcile, lease.records)"
 
 LEASED = """
 local clock, leased = redis.call('TIME'), 0
@@ -44,6 +47,7 @@ def short_leased(directory: Path) -> Iterator[Deployment]:
     change(product, BATCHES, "LEASE_MS = 5_000", f"LEASE_MS = {SHORT_MS}")
     change(product, BATCHES, TAKE, f'    began = __import__("time").monotonic()\n{TAKE}')
     change(product, BATCHES, SETTLE, TELL)
+    change(product, BATCHES, WORK, f"        await asyncio.sleep({WORK_MS} / 1000)\n{WORK}")
     change(product, "workers/sweep.py", "EVERY_SECONDS = 2.0", f"EVERY_SECONDS = {SHORT_MS} / 1000")
     change(product, "service/store/lua/lib/unit.lua", "LANES, FLAG_MS = 8, 2000", f"LANES, FLAG_MS = 8, {SHORT_MS}")
     with deployed(directory, workers=2, code=product) as deployment:
@@ -68,7 +72,7 @@ async def halted_at_work(deployment: Deployment) -> bool:
     """Whether something is leased for longer than any batch takes: so it is by the worker that is halted."""
     if not leased(deployment):
         return False
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(1.2 * WORK_MS / 1000)
     return bool(leased(deployment))
 
 

@@ -32,7 +32,7 @@ class Supervised(Running):
         assert where.port is not None
         self.addresses = [(where.hostname, where.port)]
 
-    def ask(self, *words: str) -> object:
+    def ask(self, *words: str | bytes) -> object:
         """One command to the store, over a connection of its own."""
         with redis.Redis(unix_socket_path=self._socket, socket_timeout=5) as client:
             answer: object = client.execute_command(*words)
