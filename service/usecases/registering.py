@@ -13,7 +13,7 @@ from service.store.registrations import Outcome, Wanted
 from service.usecases.service import Service
 from service.usecases.views import (
     PastRegistrationView,
-    RegistrationState,
+    PastState,
     RegistrationView,
     past_view,
     view,
@@ -120,7 +120,7 @@ async def find(service: Service, id_text: str, owner: bytes | None = None) -> Re
     if owner is not None and record.owner != owner:
         raise NotFound
     if id_.generation < record.generation:
-        return past_view(service.sid, id_, RegistrationState.SUPERSEDED)
+        return past_view(service.sid, id_, PastState.SUPERSEDED)
     if not record.channels:
-        return past_view(service.sid, id_, RegistrationState.REMOVED)
+        return past_view(service.sid, id_, PastState.REMOVED)
     return view(service.sid, record, service.own_chat(await _chat_of(service, record)))

@@ -18,10 +18,15 @@ class RegistrationState(Enum):
     PENDING = "pending"
     APPLIED = "applied"
     FAILED = "failed"
+
+
+class PastState(Enum):
+    """What became of a registration that is no longer desired."""
+
     SUPERSEDED = "superseded"
     """A later registration of the same address has taken its place."""
     REMOVED = "removed"
-    """It is no longer desired, and its removal is on its way to the backends."""
+    """Its removal is on its way to the backends."""
 
 
 class ChatView(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +70,7 @@ class PastRegistrationView(msgspec.Struct, frozen=True, kw_only=True):
     """A registration that is no longer desired: its id, and what became of it."""
 
     id: str
-    state: RegistrationState
+    state: PastState
     version: int
     service_sid: str
 
@@ -76,9 +81,7 @@ _CHANNELS = {
 
 
 def state_of(record: Record) -> RegistrationState:
-    """The state of the record's own generation."""
-    if not record.channels:
-        return RegistrationState.REMOVED
+    """The state of the record's own generation; it is desired."""
     notify, chat = record.notify, record.chat
     if notify == State.FAILED or chat == State.FAILED:
         return RegistrationState.FAILED
@@ -124,7 +127,7 @@ def view(service_sid: str, record: Record, chat: Record | None) -> RegistrationV
     )
 
 
-def past_view(service_sid: str, id_: RegistrationId, state: RegistrationState) -> PastRegistrationView:
+def past_view(service_sid: str, id_: RegistrationId, state: PastState) -> PastRegistrationView:
     """A registration that is no longer desired."""
     return PastRegistrationView(id=str(id_), state=state, version=id_.generation, service_sid=service_sid)
 

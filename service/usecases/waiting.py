@@ -10,7 +10,7 @@ from service.domain.limits import WAITERS
 from service.domain.sids import RegistrationId
 from service.usecases.registering import find
 from service.usecases.service import Service
-from service.usecases.views import PastRegistrationView, RegistrationState, RegistrationView, past_view
+from service.usecases.views import PastRegistrationView, PastState, RegistrationState, RegistrationView, past_view
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 
@@ -58,7 +58,7 @@ async def _applied(
         # Its removal, too, has been applied meanwhile.
         id_ = RegistrationId.parse(accepted.id)
         if id_ is not None:
-            current = past_view(service.sid, id_, RegistrationState.REMOVED)
+            current = past_view(service.sid, id_, PastState.REMOVED)
     except (BinderyError, TimeoutError):
         pass
     return current

@@ -88,7 +88,10 @@ def described(
         def __post_init__(self) -> None:
             if content:
                 self.request_body = RequestBody(content=content, required=True)
-            self.parameters = [*(self.parameters or ()), *parameters]
+            # Those of the path the framework has found as well, and knows less of them.
+            named = {p.name for p in parameters}
+            found = [p for p in self.parameters or () if isinstance(p, Parameter) and p.name not in named]
+            self.parameters = [*found, *parameters]
             self.responses = {**(self.responses or {}), **problems}
 
     return Described

@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import Any
 
 from service import __version__
 from tests.e2e.compatible.deployment import serving, settings_of
@@ -95,6 +96,23 @@ async def test_the_document_names_parameters_and_problems(native: Native) -> Non
             if status >= "400":
                 schema = operation["responses"][status]["content"]["application/problem+json"]["schema"]
                 assert {"type", "title", "status", "detail"} <= set(schema["properties"])
-        named = {parameter["name"] for parameter in operation["parameters"]}
-        assert named == {"service"} | set(re.findall(r"{(\w+)}", path)) | own.get((method, path), set())
+        names = [parameter["name"] for parameter in operation["parameters"]]
+        assert len(names) == len(set(names))  # "MUST NOT include duplicated parameters" (OpenAPI 3.1, Operation Object)
+        assert set(names) == {"service"} | set(re.findall(r"{(\w+)}", path)) | own.get((method, path), set())
     assert "409" in operations["post", "/v1/registrations"]["responses"]
+
+
+async def test_a_state_tells_which_of_two_answers_it_is(native: Native) -> None:
+    """Of what `oneOf` names exactly one is right (JSON Schema, 10.2.1.3): they have no state in common."""
+    document = (await native.client.get("/schema/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+
+    def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        return found
+
+    answered = document["paths"]["/v1/registrations"]["post"]["responses"]["202"]["content"]["application/json"]
+    current, past = (resolved(schema) for schema in answered["schema"]["oneOf"])
+    states = [resolved(schema["properties"]["state"])["enum"] for schema in (current, past)]
+    assert [sorted(names) for names in states] == [["applied", "failed", "pending"], ["removed", "superseded"]]
+    assert (await native.register()).json()["state"] in states[0]
