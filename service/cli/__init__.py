@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "service.cli.check",
     "settings": "service.cli.settings",
     "dead": "service.cli.dead",
+    "events": "service.cli.events",
     "upstreams": "service.cli.upstreams",
     "reconcile": "service.cli.reconcile",
     "export": "service.cli.export",

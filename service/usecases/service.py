@@ -11,6 +11,7 @@ from service.domain.services import ServiceConfig
 from service.queue import JobQueue
 from service.store.adoptions import Adoptions
 from service.store.archives import Archives
+from service.store.history import History
 from service.store.ledger import Ledgers, lanes
 from service.store.listings import Listings
 from service.store.reading import Reading
@@ -51,6 +52,7 @@ class Service:
         self.archives = archives
         self.switches = switches
         self.reading = Reading(section)
+        self.history = History(section)
         self.ledgers = ledgers
         self.adoptions = adoptions
         self.notify = notify
