@@ -1,4 +1,4 @@
-"""The history of a Service: its stream of events, which every change of state is written to in the step that makes it."""
+"""The history of a Service: its stream of events, to which every change of state is written in the same step."""
 
 from __future__ import annotations
 
