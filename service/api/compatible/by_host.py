@@ -5,7 +5,8 @@ from __future__ import annotations
 from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
 
-from service.api.compatible import conversations, notify, urls
+from service.api import urls
+from service.api.compatible import conversations, notify
 from service.api.compatible.conversations import is_conversations
 from service.api.compatible.forms import CompatibleRequest
 from service.domain.errors import MethodNotAllowed

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from litestar import delete, get
 from litestar.response.base import ASGIResponse
 
-from service.api.compatible import parameters, urls
+from service.api import urls
+from service.api.compatible import parameters
 from service.api.compatible.answers import answer, traceparent_of
 from service.api.compatible.chat import chat_service
 from service.api.compatible.forms import CompatibleRequest, read_query

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
-from service.api.compatible import parameters, urls
+from service.api import urls
+from service.api.compatible import parameters
 from service.api.compatible.forms import CompatibleRequest
 from service.api.compatible.page_tokens import ListName, PageTokens, page_tokens
 from service.api.compatible.resources import (

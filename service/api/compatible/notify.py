@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from litestar import delete, get, post
 
+from service.api import urls
 from service.api.answers import Answer
-from service.api.compatible import parameters, urls
+from service.api.compatible import parameters
 from service.api.compatible.answers import answer, traceparent_of
 from service.api.compatible.forms import CompatibleRequest, read_form, read_query
 from service.api.compatible.listing import listing

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from service.api.compatible.urls import segment
+from service.api.urls import segment
 from service.usecases.chat_bindings import ChatBinding
 from service.usecases.notify_bindings import NotifyBinding
 

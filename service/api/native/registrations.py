@@ -18,6 +18,7 @@ from service.api.native.bodies import NativeRequest, RegistrationBody, channel_f
 from service.api.native.callers import caller_of, service_of, traceparent_of
 from service.api.native.openapi import DEVICE_QUERY, SEEN_QUERY, SERVICE_QUERY, described
 from service.api.native.query import device_of, seen_since_of
+from service.api.urls import prefix
 from service.domain import limits
 from service.domain.errors import Forbidden, InvalidInput
 from service.domain.record import Channel
@@ -60,7 +61,7 @@ async def create(request: NativeRequest) -> Answer:
     outcome, view = await registering.register(
         found, _request(caller, body, found), traceparent=traceparent_of(request)
     )
-    headers = [(b"location", f"/v1/registrations/{view.id}{found.query}".encode())]
+    headers = [(b"location", f"{prefix(request)}/v1/registrations/{view.id}{found.query}".encode())]
     shown: RegistrationView | PastRegistrationView = view
     if wait is not None:
         room: WaitingRoom = request.app.state.waiting_room

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from service.usecases.waiting import WaitingRoom
+from tests.e2e.compatible.deployment import serving, settings_of
 from tests.e2e.native.callers import APN, FCM, FID, Native, app_token, problem_of
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import eventually
@@ -247,3 +248,17 @@ async def test_services_are_worlds_apart(native: Native) -> None:
     assert await native.bindings("bob") == []
     answer = await native.register(service="nowhere")
     assert (answer.status_code, problem_of(answer)) == (404, "not-found")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"BINDERY_PUBLIC_URL": "https://example.org/push/"}, {"BINDERY_TRUSTED_PROXIES": "127.0.0.0/8"}]
+)
+async def test_where_to_look_is_under_the_servers_prefix(environ: dict[str, str], settings: dict[str, str]) -> None:
+    """That of the public URL, or of a trusted proxy; a stranger's is ignored."""
+    forwarded = {"X-Forwarded-Prefix": "/push"}
+    async with serving(settings_of(environ, **settings), peer="127.0.0.1") as api:
+        answer = await Native(api).register(headers=forwarded)
+        assert answer.headers["location"] == f"/push/v1/registrations/{answer.json()['id']}"
+    async with serving(settings_of(environ), peer="127.0.0.1") as api:
+        answer = await Native(api).register(headers=forwarded)
+        assert answer.headers["location"] == f"/v1/registrations/{answer.json()['id']}"

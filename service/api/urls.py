@@ -1,4 +1,4 @@
-"""URLs in answers: absolute, and leading back to the server that answered.
+"""URLs in answers lead back to the server that answered.
 
 The SDKs ask for ``next_page_url`` as it is, so a wrong host would send them, and their credentials, elsewhere.
 """
@@ -8,44 +8,58 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from service.api.compatible.forms import CompatibleRequest
+from litestar import Request
+from litestar.datastructures import State
+
 from service.api.headers import joined
 from service.settings import Settings
 
+AnyRequest = Request[object, object, State]
+
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
-
-
 _MOUNTS = ("/notify", "/chat", "/conversations")
 
 
-def base_url(request: CompatibleRequest) -> str:
+def base_url(request: AnyRequest) -> str:
     """What stands before ``/v1`` or ``/v2`` in the URLs of an answer: the public URL, and the prefix asked under."""
     settings: Settings = request.app.state.settings
     mount = next((p for p in _MOUNTS if request.scope["path"].startswith(p + "/")), "")
     return (settings.public_url or _from_request(request, settings)) + mount
 
 
-def host(request: CompatibleRequest) -> str:
+def prefix(request: AnyRequest) -> str:
+    """The path before ``/v1``, for a URL without a host: one that a proxy has changed unsaid leads nobody astray."""
+    settings: Settings = request.app.state.settings
+    if settings.public_url:
+        return urlsplit(settings.public_url).path
+    return _forwarded_prefix(request) if _is_proxied(request, settings) else ""
+
+
+def host(request: AnyRequest) -> str:
     """The host that the client asked, as it says itself, or as a trusted proxy does; it may be nonsense."""
     settings: Settings = request.app.state.settings
     return _host(request, proxied=_is_proxied(request, settings))
 
 
-def _from_request(request: CompatibleRequest, settings: Settings) -> str:
-    scheme, prefix, proxied = request.scope["scheme"], "", _is_proxied(request, settings)
+def _from_request(request: AnyRequest, settings: Settings) -> str:
+    scheme, path, proxied = request.scope["scheme"], "", _is_proxied(request, settings)
     if proxied:
         forwarded = _nearest(joined(request.scope, b"x-forwarded-proto") or "").lower()
         scheme = forwarded if forwarded in {"http", "https"} else scheme
-        forwarded = _nearest(joined(request.scope, b"x-forwarded-prefix") or "").rstrip("/")
-        prefix = forwarded if _PREFIX.fullmatch(forwarded) else ""
+        path = _forwarded_prefix(request)
     named = _host(request, proxied=proxied)
-    return f"{scheme}://{named if _HOST.fullmatch(named) else _listening(request)}{prefix}"
+    return f"{scheme}://{named if _HOST.fullmatch(named) else _listening(request)}{path}"
 
 
-def _host(request: CompatibleRequest, *, proxied: bool) -> str:
+def _forwarded_prefix(request: AnyRequest) -> str:
+    forwarded = _nearest(joined(request.scope, b"x-forwarded-prefix") or "").rstrip("/")
+    return forwarded if _PREFIX.fullmatch(forwarded) else ""
+
+
+def _host(request: AnyRequest, *, proxied: bool) -> str:
     if proxied:
         forwarded = _nearest(joined(request.scope, b"x-forwarded-host") or "")
         if _HOST.fullmatch(forwarded):
@@ -53,7 +67,7 @@ def _host(request: CompatibleRequest, *, proxied: bool) -> str:
     return request.headers.get("host", "")
 
 
-def _is_proxied(request: CompatibleRequest, settings: Settings) -> bool:
+def _is_proxied(request: AnyRequest, settings: Settings) -> bool:
     return bool(settings.trusted_proxies) and _trusted(request.scope["client"], settings)
 
 
@@ -72,7 +86,7 @@ def _trusted(client: Sequence[object] | None, settings: Settings) -> bool:
     return any(address in network for network in settings.trusted_proxies)
 
 
-def _listening(request: CompatibleRequest) -> str:
+def _listening(request: AnyRequest) -> str:
     host, port = request.scope.get("server") or ("localhost", None)
     name = f"[{host}]" if ":" in host else host
     return f"{name}:{port}" if port else name
