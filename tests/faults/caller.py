@@ -8,12 +8,12 @@ from urllib.parse import quote
 import msgspec
 
 from tests.faults.client import Answer, Connection, Lost
-from tests.faults.history import CHAT, NOTIFY, History, Listing, Lookup, Outcome, Write
+from tests.faults.history import CHAT, NOTIFY, Delete, History, Listing, Lookup, Outcome, Register, Write
 from tests.faults.running import JSON, SERVICE
 
 BINDINGS = f"/v1/Services/{SERVICE}/Bindings"
-_REASONS = {400: "cap-reached", 401: "unauthenticated", 404: "not-found"}
-_EXPECTED = frozenset({"session-ended", "cap-reached", "not-found", "too-many-requests"})
+_COMPATIBLE = {400: "cap-reached", 404: "not-found"}
+"""What the compatible routes mean: they name no problem."""
 
 
 class Caller:
@@ -24,7 +24,7 @@ class Caller:
 
     def __init__(self, number: int, connection: Connection, history: History, *, refusable: bool = False) -> None:
         self.number, self.history = number, history
-        self._expected = _EXPECTED | {"unauthenticated"} if refusable else _EXPECTED
+        self._refusable = refusable
         self._connection = connection
         self._why = ""
 
@@ -76,10 +76,32 @@ class Caller:
         elif answer.status < 300:
             self.history.add(self.number, start, Outcome.DONE, action)
         else:
-            slug = _REASONS.get(answer.status) or answer.json().get("type", "").rpartition(":")[2]
-            assert slug in self._expected, f"{answer} to {action}"
-            self.history.add(self.number, start, Outcome.REFUSED, action, slug)
+            why = _reason(action, answer)
+            assert why in _reasons(action) or (self._refusable and why == "unauthenticated"), f"{answer} to {action}"
+            self.history.add(self.number, start, Outcome.REFUSED, action, why)
         return answer
+
+
+def _reason(action: Write, answer: Answer) -> str:
+    if answer.status == 401:
+        return "unauthenticated"
+    if isinstance(action, Delete) or (isinstance(action, Register) and action.compatible):
+        return _COMPATIBLE.get(answer.status, "")
+    slug: str = answer.json()["type"].rpartition(":")[2]
+    return slug
+
+
+def _reasons(action: Write) -> set[str]:
+    """What an operation of this kind may be refused for. Logouts and removals are not refused at all."""
+    match action:
+        case Register(compatible=True):
+            return {"cap-reached"}
+        case Register():
+            return {"session-ended", "cap-reached", "too-many-requests"}
+        case Delete():
+            return {"not-found"}
+        case _:
+            return set()
 
 
 def _channels_by_address(bindings: list[dict[str, Any]]) -> dict[str, int]:

@@ -9,8 +9,20 @@ from math import floor
 
 import msgspec
 
-from tests.faults.effects import Projection, by_address
-from tests.faults.history import NOTIFY, History, Listing, Logout, Lookup, Op, Outcome, Register
+from tests.faults.effects import Projection, by_address, is_push
+from tests.faults.history import (
+    NOTIFY,
+    Action,
+    Delete,
+    History,
+    Listing,
+    Logout,
+    Lookup,
+    Op,
+    Outcome,
+    Register,
+    TurnOff,
+)
 from tests.faults.linearizable import first_unexplained
 
 CAP = 20
@@ -124,23 +136,60 @@ def _stops(history: History, before: Op, late: Op) -> bool:
 
 
 def _refusals(history: History, ops: Sequence[Op]) -> Iterator[Violation]:
-    """Contract 5 and 6 the other way round: nobody is refused without a reason."""
+    """Nobody is refused without a reason: contract 5 and 6 the other way round, and that what was made is found."""
     logouts = _logouts(op for op in ops if op.outcome is not Outcome.REFUSED)
-    reach: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    seen = by_address(op for op in ops if not isinstance(op.action, Lookup | Listing))
+    writes = defaultdict(list, {address: [one.op for one in projections] for address, projections in seen.items()})
+    reach: dict[str, set[str]] = defaultdict(set)
     for op in ops:
-        if isinstance(op.action, Register) and op.outcome is not Outcome.REFUSED:
-            reach[op.action.identity].append((op.start, op.action.address))
+        if isinstance(op.action, Register):
+            reach[op.action.identity].add(op.action.address)
     for op in ops:
-        action = op.action
-        if not isinstance(action, Register) or op.outcome is not Outcome.REFUSED:
+        if op.outcome is not Outcome.REFUSED:
             continue
-        if op.reason == "session-ended":
-            if not any(_may_stop(history, op, before, logout, action) for before, logout in logouts[action.identity]):
-                yield Violation(rule="refused", detail=f"no logout explains the refusal of {action} at {op.start:.4f}")
-        elif op.reason == "cap-reached":
-            others = {address for start, address in reach[action.identity] if start < op.end} - {action.address}
-            if len(others) < CAP:
-                yield Violation(rule="refused", detail=f"{action} at {op.start:.4f}, over a cap of {len(others)}")
+        match op.action, op.reason:
+            case Register() as action, "session-ended":
+                if not any(_may_stop(history, op, *logout, action) for logout in logouts[action.identity]):
+                    yield Violation(rule="refused", detail=f"no logout explains the refusal of {_told(Projection(op))}")
+            case Register() as action, "cap-reached":
+                others = reach[action.identity] - {action.address}
+                held = sum(_may_hold(action.identity, other, writes[other], op) for other in others)
+                if held < CAP:
+                    yield Violation(rule="refused", detail=f"over a cap of {held}: {_told(Projection(op))}")
+            case Delete(made=float() as made) as action, "not-found":
+                if not any(_may_end(write, made, op) for write in writes[action.address]):
+                    yield Violation(rule="refused", detail=f"nothing ended what was not found: {_told(Projection(op))}")
+
+
+def _may_hold(identity: str, address: str, writes: Iterable[Op], at: Op) -> bool:
+    """Whether an identity may hold an address at some time during an operation."""
+    ended, registrations = 0.0, list[Op]()
+    for op in writes:
+        action = op.action
+        if isinstance(action, Register) and (action.identity, action.address) == (identity, address):
+            registrations.append(op)
+        elif op.end < at.start and _takes(action, identity, address):
+            ended = max(ended, op.start)
+    return any(op.end >= ended and op.start <= at.end for op in registrations)
+
+
+def _takes(action: Action, identity: str, address: str) -> bool:
+    """Whether it takes an address from an identity, whatever else there is of it."""
+    match action:
+        case Register():
+            return action.address == address
+        case Delete() | TurnOff():
+            return action.identity == identity
+        case Logout(device=None, session=None):
+            return action.identity == identity and (action.address == address or is_push(address))
+        case _:
+            return False
+
+
+def _may_end(write: Op, made: float, deleted: Op) -> bool:
+    """Whether a write to the same address may have replaced what was made, or ended it, before it was to be deleted."""
+    made_it = write.client == deleted.client and write.start == made
+    return not made_it and write.end >= made and write.start <= deleted.end
 
 
 def _may_stop(history: History, op: Op, before: Op, logout: Logout, action: Register) -> bool:

@@ -53,10 +53,14 @@ class TurnOff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delete(msgspec.Struct, frozen=True, kw_only=True):
-    """A compatible delete of a binding that was made for this identity and address."""
+    """A compatible delete of a binding that was made for this identity and address.
+
+    ``made`` is the start of the operation by the same client that made it, if its SID is what names it.
+    """
 
     identity: str
     address: str
+    made: float | None = None
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.checker import check
-from tests.faults.history import NEVER, NOTIFY, Action, History, Listing, Logout, Lookup, Op, Outcome, Register
+from tests.faults.history import NEVER, NOTIFY, Action, Delete, History, Listing, Logout, Lookup, Op, Outcome, Register
 from tests.faults.linearizable import SETTLED
 from tests.faults.simulation import Bug, Simulation
 
@@ -188,3 +188,27 @@ def test_a_refusal_needs_a_reason() -> None:
         told = History(epoch=1_000_000.0, zero=0.0)
         told.ops.append(Op(client=0, start=0, end=1, outcome=Outcome.REFUSED, action=TAKEN, reason=reason))
         assert rules(told) == {"refused"}
+
+
+def refused(start: float, end: float, action: Action, reason: str) -> Op:
+    """An operation that was answered 4xx."""
+    return Op(client=0, start=start, end=end, outcome=Outcome.REFUSED, action=action, reason=reason)
+
+
+@pytest.mark.parametrize(("ends", "broken"), [(25.5, False), (24.5, True)])
+def test_a_cap_counts_what_may_be_held_at_the_time(ends: float, broken: bool) -> None:
+    """Of 20 addresses one was deleted: surely before the refusal, or perhaps only after it."""
+    logins: list[Told] = [(n, n + 0.5, Register(address=f"{A}-{n}", identity="alice")) for n in range(20)]
+    told = history(*logins, (24, ends, Delete(identity="alice", address=f"{A}-3")))
+    told.ops.append(refused(25, 26, Register(address=A, identity="alice"), "cap-reached"))
+    assert bool(rules(told)) == broken
+
+
+def test_what_was_made_is_found_unless_something_ended_it() -> None:
+    """A delete is answered 404 once another has taken the address, and not before."""
+    made = Register(address=A, identity="alice", compatible=True)
+    told = history((1, 2, made), (5, 6, Register(address=A, identity="bob")))
+    told.ops.append(refused(3, 4, Delete(identity="alice", address=A, made=1.0), "not-found"))
+    assert rules(told) == {"refused"}
+    told.ops[-1] = refused(3, 5.5, Delete(identity="alice", address=A, made=1.0), "not-found")
+    assert rules(told) == set()

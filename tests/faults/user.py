@@ -49,7 +49,7 @@ class User(Caller):
         self._old: list[Session] = []
         self._counter = 0
         self._ids: dict[tuple[str, str], str] = {}
-        self._sids: dict[tuple[str, str], str] = {}
+        self._sids: dict[tuple[str, str], tuple[str, float]] = {}
 
     async def run(self) -> None:
         """Act until the load ends."""
@@ -142,7 +142,7 @@ class User(Caller):
         action = Register(address=address, identity=identity, compatible=True)
         answer = await self.write(action, "POST", BINDINGS, FORM, urlencode(form).encode())
         if answer is not None and answer.status == 201:
-            self._sids[identity, address] = answer.json()["sid"]
+            self._sids[identity, address] = answer.json()["sid"], self.history.ops[-1].start
         return answer is not None
 
     async def _delete(self) -> bool:
@@ -151,8 +151,8 @@ class User(Caller):
         mine = [key for key in self._sids if key[0] != self._crowded]
         # The crowd is to stay crowded.
         identity, address = self._random.choice(mine if mine and self._random.random() < 0.8 else list(self._sids))
-        sid = self._sids.pop((identity, address))
-        action = Delete(identity=identity, address=address)
+        sid, made = self._sids.pop((identity, address))
+        action = Delete(identity=identity, address=address, made=made)
         return await self.write(action, "DELETE", f"{BINDINGS}/{sid}", FORM) is not None
 
     async def _turn_off(self) -> bool:
