@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import ssl
 import subprocess
@@ -33,7 +34,7 @@ async def test_check_believes_no_certificate_of_another_host(elsewhere: Path) ->
     """What the service refuses, `bindery check` refuses, and gives no password to."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(elsewhere)
-    heard = bytearray()
+    heard, relays = bytearray(), list[asyncio.Task[None]]()
 
     with ValkeyServer("--requirepass", "secret-password") as server:
 
@@ -48,10 +49,13 @@ async def test_check_believes_no_certificate_of_another_host(elsewhere: Path) ->
                 pass
             finally:
                 writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
 
         async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             upstream_reader, upstream_writer = await asyncio.open_unix_connection(server.socket)
-            await asyncio.gather(copy(reader, upstream_writer, note=True), copy(upstream_reader, writer))
+            parts = copy(reader, upstream_writer, note=True), copy(upstream_reader, writer)
+            relays.extend(asyncio.create_task(part) for part in parts)
 
         listener = await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context)
         port = listener.sockets[0].getsockname()[1]
@@ -63,5 +67,6 @@ async def test_check_believes_no_certificate_of_another_host(elsewhere: Path) ->
         assert b"secret-password" not in heard
         found = await asyncio.to_thread(lambda: list(examine(url, 2.0, durable=True)))
         listener.close()
+        await asyncio.gather(*relays)
         assert b"secret-password" not in heard
         assert any(finding.grade == Finding.FAULT for finding in found)

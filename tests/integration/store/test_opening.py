@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,7 @@ async def test_a_failover_that_takes_the_store_back_brings_no_version_back(desk:
 async def test_opening_counts_towards_a_calls_time() -> None:
     """A store takes most of a call's time for each reply, and to open a section takes several."""
     with ValkeyServer(tcp=True) as server:
-        slow, passed = asyncio.Event(), 0
+        slow, passed, relays = asyncio.Event(), 0, list[asyncio.Task[Any]]()
 
         async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
             nonlocal passed
@@ -96,10 +97,12 @@ async def test_opening_counts_towards_a_calls_time() -> None:
                     passed += slow.is_set() and seconds > 0
                     writer.write(chunk)
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
         async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             there, back = await asyncio.open_connection("127.0.0.1", server.port)
-            await asyncio.gather(copy(reader, back, 0), copy(there, writer, 0.4))
+            relays.extend(asyncio.ensure_future(part) for part in (copy(reader, back, 0), copy(there, writer, 0.4)))
 
         listener = await asyncio.start_server(relay, "127.0.0.1", 0)
         redis = connect(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}", timeout=0.5)
@@ -110,3 +113,4 @@ async def test_opening_counts_towards_a_calls_time() -> None:
         assert passed < 3
         await redis.aclose()
         listener.close()
+        await asyncio.gather(*relays)
