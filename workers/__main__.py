@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -26,8 +27,9 @@ def main() -> int:
     try:
         settings = load(os.environ)
     except SettingsError as error:
-        for fault in error.faults:
-            sys.stderr.write(f"bindery worker: {fault}\n")
+        with contextlib.suppress(OSError):  # where nobody can be told, the status tells it
+            for fault in error.faults:
+                sys.stderr.write(f"bindery worker: {fault}\n")
         return 2
     configure(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
