@@ -46,7 +46,8 @@ Section.run = run
 """
 
 REGISTER = "service/store/lua/register.lua"
-CHANGES, SETTLE = "service/store/lua/lib/changes.lua", "service/store/lua/settle.lua"
+LOGOUT, SETTLE = "service/store/lua/logout.lua", "service/store/lua/settle.lua"
+CHANGES = "service/store/lua/lib/changes.lua"
 FENCED = "if is_fenced(owner, device, { fp }, session, channels, iat) then return { 'fenced' } end"
 
 Change = tuple[str, str, str]
@@ -64,6 +65,7 @@ BUGS: dict[str, tuple[str, list[Change]]] = {
     "cap of 17": ("refused", [(REGISTER, "if #held >= cap then", "if #held >= cap - 3 then")]),
     "resurrected session": ("fence", [(REGISTER, "then return { 'fenced' } end", "and NOW % 2 == 0 then return { 'fenced' } end")]),
     "fence checked before": ("order", [(REGISTER, FENCED, f"if ARGV[#ARGV] == 'check' then {FENCED} return {{ 'free' }} end"), ("service/store/section.py", "", CHECK_THEN_INSERT)]),
+    "no fence by address": ("fence", [(LOGOUT, "raise_fence(by, owner, what, channels, session, lifetime)", "if by ~= 'a' then raise_fence(by, owner, what, channels, session, lifetime) end")]),
     "leak for 50 ms": ("order", [("service/usecases/looking_up.py", "", LEAK_FOR_50_MS)]),
     "nothing is owed": ("applied", [(REGISTER, "if notify == PENDING then mark('n', fp) end", "")]),
     "removal not owed": ("applied", [(CHANGES, "      mark('n', id)\n    end\n  end\n  enter", "    end\n  end\n  enter")]),
@@ -86,8 +88,8 @@ async def nothing(_: Deployment, __: random.Random) -> None:
         "21st binding",
         "cap of 17",
         "fence checked before",
+        "no fence by address",
         "removal not owed",
-        "Chat removal not owed",
         "settled whatever has changed",
     ],
 )

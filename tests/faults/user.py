@@ -97,8 +97,8 @@ class User(Caller):
     async def _come_back(self) -> bool:
         return await self._register_with(self._random.choice(self._old)) if self._old else await self._register()
 
-    async def _register_with(self, session: Session) -> bool:
-        address, device = self._address()
+    async def _register_with(self, session: Session, place: tuple[str, str | None] | None = None) -> bool:
+        address, device = place or self._address()
         while not is_push(address):
             address, device = self._address()
         chat = device is not None and "shared" not in device and self._random.random() < 0.3
@@ -186,7 +186,11 @@ class User(Caller):
         body = msgspec.json.encode({"identity": session.identity, **wire})
         if "session" in named or not named:
             self._replace(session)
-        return await self.write(action, "POST", "/v1/logouts", JSON, body) is not None
+        answer = await self.write(action, "POST", "/v1/logouts", JSON, body)
+        if answer is not None and "address" in named and is_push(address):
+            # The app has not noticed.
+            return await self._register_with(session, (address, device))
+        return answer is not None
 
     async def _log_another_out(self) -> bool:
         """A server ends somebody's session, whatever that one is doing just now."""
@@ -202,7 +206,10 @@ class User(Caller):
     def _replace(self, session: Session) -> None:
         self._counter += 1
         self._old = [*self._old[-9:], session]
-        self.sessions[self.sessions.index(session)] = Session.new(session.identity, self._counter, self._lifetime)
+        # Some logged in before: what a logout of anything else of theirs has fenced is known by their token's time.
+        age = self._random.choice((0, 5))
+        anew = Session.new(session.identity, self._counter, self._lifetime, age)
+        self.sessions[self.sessions.index(session)] = anew
 
     async def _be_refused(self) -> bool:
         session = self._session()
