@@ -13,7 +13,7 @@ from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("quick_backoff")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_backoff")]
 
 SLOW = {"BINDERY_UPSTREAM_RATE": "0.4", "BINDERY_UPSTREAM_TIMEOUT": "1", "BINDERY_UPSTREAM_LONGEST_REQUEST": "1"}
 SECONDS = 40

@@ -9,7 +9,7 @@ from tests.integration.upstream.pair import Pair
 from tests.servers.fault_proxy import Fault, Kind
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("quick_backoff")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_backoff")]
 
 
 async def filled(pair: Pair) -> None:
