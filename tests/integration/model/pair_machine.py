@@ -16,6 +16,7 @@ from service.domain.addresses import BindingType
 from service.domain.jobs import LANES, Lane, Ledger
 from service.settings import load
 from service.store.adoptions import Source
+from service.usecases.moving.switching import cut_over, undo
 from service.usecases.upstream.adopting import notify_found
 from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
 from tests.e2e.compatible.deployment import create_chat
@@ -226,6 +227,35 @@ class PairMachine(Machine):
         self.logout(then, None, None, address)
         self.do(self.pair.drain(lane))
         self.adopt(Source.COLD)
+
+    @rule(address=addresses, first=identities, then=identities, late=st.booleans(), leaves=st.sampled_from([0, 1, 2]))
+    def cut_over_and_back(self, address: str, first: str, then: str, late: bool, leaves: int) -> None:
+        """Bindings are kept here for a while, perhaps beneath a call that lands when they no longer are."""
+        self.proxy.calm()
+        self.create(first, address, BindingType.FCM, ("before",))
+        if late:
+            self.pair.patient()
+            self.proxy.script("POST", Fault(Kind.LATE))
+        self.do(self._cut_over(address))
+        self.create(then, address, BindingType.FCM, ())
+        if leaves == 1:
+            self.logout(then, None, None, address)
+        self.do(self.pair.drain(self.pair.lane(address)))
+        self.do(undo(self.pair.service, NOTIFY))
+        if leaves == 2:
+            self.logout(then, None, None, address)
+        self.do(self.pair.drain(self.pair.lane(address)))
+        self.do(self.proxy.release())
+        self.proxy.calm()
+        self.do(self.pair.time_passes())
+
+    async def _cut_over(self, address: str) -> None:
+        work = asyncio.create_task(self.pair.drain(self.pair.lane(address)))
+        met = asyncio.create_task(self.proxy.met(Kind.LATE))
+        await asyncio.wait({work, met}, return_when=asyncio.FIRST_COMPLETED)
+        met.cancel()
+        await cut_over(self.pair.service, NOTIFY, agreed=True)
+        await work
 
     async def _converge(self) -> None:
         self.proxy.calm()
