@@ -12,7 +12,10 @@ from service.cli.upstream_check import ask_upstreams
 
 @click.command("check", short_help="Check the settings, the store, the queue and the upstreams.")
 def command() -> None:
-    """Check the settings, the store, the queue and upstreams; exit status 1 if something is at fault."""
+    """Check the settings, the store, the queue and upstreams.
+
+    Exit status: 1 something is at fault, 2 the settings are.
+    """
     settings = local_settings()
     click.echo(f"ok     settings: {len(settings.services)} Service(s)")
     store = examine(settings.redis_url, settings.redis_timeout, durable=True, replicas=settings.redis_replicas)

@@ -1,7 +1,9 @@
 """The settings of a command that is typed beside a running `bindery up`."""
 
+import contextlib
 import os
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -18,6 +20,11 @@ class SettingsFault(click.ClickException):
 
     exit_code = 2
 
+    def show(self, file: IO[str] | None = None) -> None:
+        """Say it, where it can be said: the exit status tells it in any case."""
+        with contextlib.suppress(OSError):
+            super().show(file)
+
 
 def data_dir() -> Path:
     """Where `bindery up` keeps its things, by the environment.
@@ -30,6 +37,8 @@ def data_dir() -> Path:
         return rules.path(os.environ.get("BINDERY_DATA_DIR") or ".bindery").resolve()
     except ValueError as error:
         raise SettingsFault(f"BINDERY_DATA_DIR {error}") from error
+    except (RuntimeError, OSError) as error:
+        raise SettingsFault("BINDERY_DATA_DIR must not be a loop of links") from error
 
 
 def given() -> dict[str, str]:
@@ -37,8 +46,10 @@ def given() -> dict[str, str]:
     return with_files(os.environ, PREFIX, Faults())
 
 
-def local_settings() -> Settings:
+def local_settings(*, certificates: bool = True) -> Settings:
     """The settings of the environment; credentials and store of `bindery up` fill in what it leaves open.
+
+    Without `certificates` the store is not to be connected to: its URL's files of TLS may lie elsewhere.
 
     Raises:
         SettingsFault: with all faults of the settings.
@@ -46,20 +57,20 @@ def local_settings() -> Settings:
     environ = credentials.beside(data_dir(), given())
     if not environ.get("BINDERY_REDIS_URL") and (data_dir() / credentials.FILE).exists():
         environ["BINDERY_REDIS_URL"] = socket_path.url(socket_path.choose(data_dir()))
-    settings = loaded(environ)
+    settings = loaded(environ, certificates=certificates)
     # What is logged goes to standard error: standard output is the command's own.
     configure(settings, for_good=False)
     return settings
 
 
-def loaded(environ: dict[str, str]) -> Settings:
+def loaded(environ: dict[str, str], *, certificates: bool = True) -> Settings:
     """The settings in `environ`.
 
     Raises:
         SettingsFault: with all faults of the settings.
     """
     try:
-        return load(environ)
+        return load(environ, certificates=certificates)
     except SettingsError as error:
         lines = "".join(f"\n  {fault}" for fault in error.faults)
         raise SettingsFault(f"the settings cannot be used:{lines}") from error

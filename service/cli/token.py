@@ -18,7 +18,7 @@ from service.settings import ServiceConfig, Settings
 @click.option("--service", "wanted", help="SID or name of the Service; the default one otherwise.")
 def command(identity: str, sid: str | None, ttl: int, wanted: str | None) -> None:
     """Print a token such as an app gets from its login (HS256)."""
-    settings = local_settings()
+    settings = local_settings(certificates=False)
     if not 0 < len(identity) <= IDENTITY_LENGTH:
         raise click.BadParameter(f"must have 1 to {IDENTITY_LENGTH} characters", param_hint="--identity")
     if ttl > settings.jwt_max_ttl:

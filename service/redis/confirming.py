@@ -11,6 +11,7 @@ Sources: https://valkey.io/commands/wait/, https://valkey.io/topics/lua-api/ (se
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -40,7 +41,8 @@ class Confirming:
         self._wait = pack(("WAIT", replicas, max(1, int(seconds * 1000))))
         self._beats: dict[bytes, bytes] = {}
         self._held: list[tuple[Call, Reply]] = []
-        self._beaten = True
+        self._awaited: deque[bytes] = deque()
+        self._beaten: dict[bytes, bool] = {}
         self.under_way = False
         """Whether a batch waits for its confirmation; no other may be sent meanwhile."""
         self.deadline = 0.0
@@ -53,10 +55,17 @@ class Confirming:
 
     def questions(self, calls: list[Call]) -> Iterator[tuple[Mark, bytes]]:
         """What to send after a batch of calls."""
-        self.under_way, self._beaten = True, True
+        self.under_way = True
+        self._awaited.clear()
+        self._beaten.clear()
         self.deadline = max(call.deadline for call in calls)
         # One for each key: one that is not there has no beat, and must not stand for another that is.
-        for key, asking in {call.key: call.asking for call in calls if call.key is not None}.items():
+        asked: dict[bytes, bool] = {}
+        for call in calls:
+            if call.key is not None:
+                asked[call.key] = asked.get(call.key, False) or call.asking
+        for key, asking in asked.items():
+            self._awaited.append(key)
             if asking:
                 yield Mark.ASKING, _ASKING
             beat = self._beats.get(key)
@@ -72,13 +81,18 @@ class Confirming:
     def note(self, mark: Mark, reply: Reply) -> None:
         """A reply to one of our questions. The last one releases the batch's replies, or fails its calls."""
         if mark is Mark.BEAT:
-            self._beaten = self._beaten and not isinstance(reply, ReplyError)
+            self._beaten[self._awaited.popleft()] = not isinstance(reply, ReplyError)
         elif mark is Mark.WAIT:
-            if self._beaten and isinstance(reply, int) and reply >= self._replicas:
+            if self._is_beaten() and isinstance(reply, int) and reply >= self._replicas:
                 self._release()
             else:
                 self.fail("too few replicas of Redis have confirmed it")
             self.under_way = False
+
+    def _is_beaten(self) -> bool:
+        # A key that has moved to another server takes no beat here: its calls are said again there; none waits for it.
+        held = all(self._beaten.get(call.key, True) for call, _ in self._held if call.key is not None)
+        return held and (not self._beaten or any(self._beaten.values()))
 
     def fail(self, reason: str) -> None:
         """Fail everything that is held back: it may have run, and may come undone."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tests.faults.effects import Projection, State, after, possible
-from tests.faults.history import NEVER, Logout, Op, Write
+from tests.faults.history import NEVER, Op, Write
 
 LIMIT = 100_000
 
@@ -115,14 +115,14 @@ class _Search:
         return self._leanest({Config(c.state, c.used - {n}) for c in reached})
 
     def _steps(self, config: Config) -> Iterable[Config]:
-        tried: set[Write] = set()
+        tried: set[tuple[Write, frozenset[int]]] = set()
         for n in sorted(self._writes.keys() - config.used, key=lambda n: (self._history[n].op.end, n)):
             write, op = self._writes[n], self._history[n].op
-            # Of equal operations the one that must end first goes first; but equal logouts may fence different tokens.
-            if write in tried or not possible(op, config.state) or self._is_fenced(n, config):
+            # Of equal operations the one that must end first goes first; but equal logouts may fence different ones.
+            key = write, frozenset(m for m in self._writes if n in self._fenced_by.get(m, ()))
+            if key in tried or not possible(op, config.state) or self._is_fenced(n, config):
                 continue
-            if not isinstance(write, Logout):
-                tried.add(write)
+            tried.add(key)
             state = after(write, self._address, config.state)
             if state != config.state or n not in self._forever:
                 yield self._settled(Config(state, config.used | {n}))

@@ -163,6 +163,12 @@ local function adopt_notify(id, row)
       mark('n', id)
       return 'removed'
     end
+    if there and r.channels == 0 and r.notify == NONE and not ended and not racing
+      and not departed(id, row.updated) and not given_up_here(NOTIFY, row.updated) then
+      -- A removal that was given up keeps out what it was about, not what has been made there since.
+      if #entries(row.owner) >= most then return 'full' end
+      return insert(id, row, r, false)
+    end
     return there and 'ours' or 'ended'
   end
   local equal = r.owner == row.owner and r.type == row.type and r.attributes == row.attributes

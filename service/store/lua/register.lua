@@ -224,7 +224,7 @@ if r and (r.traces or external > 0) then
     keep_traces(r, fp, {})
   end
 end
-if has(external, NOTIFY) then
+if has(external, NOTIFY) and notify == PENDING then
   -- A call of before a cut-over that has been undone may yet come.
   local certain = 1000 * tonumber(redis.call('HGET', A, 'until1') or 0)
   if certain > NOW_MS then new.doubt = math.max(new.doubt or 0, certain) end

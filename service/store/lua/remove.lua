@@ -4,7 +4,7 @@
 --
 -- The caller says what it means to remove: a record by its key, of an owner ('' for any) and a generation ('' for any); or
 -- what is visible under a SID. `since`, if not '', is a time in seconds: what has been seen at or after it stays, or may have
--- been, for times are kept as seen_every() says. Answers {1 if anything was removed, 2 if it stays for that, lanes to wake,
+-- been, for times are kept to the hour where there is no upstream, or was none. Answers {1 if anything was removed, 2 if it stays for that, lanes to wake,
 -- its key}.
 --@include record
 --@include unit
@@ -22,7 +22,7 @@ local r = get(space, id)
 if not r or r.channels == 0 then return { 0, '', '' } end
 if owner ~= '' and r.owner ~= owner then return { 0, '', '' } end
 if generation and r.generation ~= generation then return { 0, '', '' } end
-if since and r.seen + seen_every() > since then return { 2, '', '' } end
+if since and r.seen + 3600 > since then return { 2, '', '' } end
 if sid ~= '' then
   local state = space == 'r' and r.notify or r.chat
   local section = applied_section(r, state)

@@ -21,6 +21,9 @@ if #due == 0 then
 end
 redis.call('EXISTS', A, flag)
 local taken, scores, stray = {}, {}, {}
+-- After a cut-over that was undone calls of before it may yet come, as long as a lease and the longest request last.
+local furthest = math.max(NOW_MS + longest_ms,
+  math.min(1000 * tonumber(redis.call('HGET', A, 'until1') or 0), NOW_MS + lease_ms + longest_ms + 2000))
 for n = 1, #due, 2 do
   local id = due[n]
   local r = get('r', id)
@@ -33,9 +36,9 @@ for n = 1, #due, 2 do
       -- Known from here on for what may have been sent, whoever has the address next.
       if has(r.channels, NOTIFY) then keep_traces(r, id, suspect(traces_of(r), r.type, r.attributes)) end
       put('r', id, r)
-    elseif r.doubt and r.doubt > NOW_MS + longest_ms then
+    elseif r.doubt and r.doubt > furthest then
       -- The store's clock was set back.
-      r.doubt = NOW_MS + longest_ms
+      r.doubt = furthest
       put('r', id, r)
     end
   else

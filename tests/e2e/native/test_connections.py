@@ -138,6 +138,26 @@ async def test_a_client_that_takes_in_nothing_is_let_go(monkeypatch: pytest.Monk
             writer.transport.abort()
 
 
+async def test_a_client_that_takes_in_little_at_a_time_gets_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only who takes in nothing is let go."""
+    monkeypatch.setattr("service.cli.bounded_http.WRITE_SECONDS", 0.2)
+    size = 12_000_000
+
+    async def generous(_scope: object, _receive: object, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": b"a" * size})
+
+    monkeypatch.setattr("tests.e2e.native.test_heads.echo", generous)
+    async with connected() as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        taken = 0
+        while taken < size:
+            taken += len(await reader.read(1_000_000))
+            assert not reader.at_eof()
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("target", [b"x:1", b"/", b"http://x/"])
 @pytest.mark.parametrize("offer", [b"", OFFER])
 async def test_there_is_no_tunnel(target: bytes, offer: bytes) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from service.cli.server_check import Finding, examine
 from service.redis import OutcomeUnknown, Redis, ReplyError, Script, Unavailable, connect
+from service.redis.call import Call, Mark
+from service.redis.confirming import Confirming
 from service.redis.single import SingleRedis
 from tests.servers.valkey import ValkeyServer, wait_until
 
@@ -195,3 +197,17 @@ async def test_nor_does_it_beside_a_key_that_is_missing(
         redis.command("EXISTS", "missing", key=b"missing"), redis.run(GET, b"key", []), return_exceptions=True
     )
     assert isinstance(results[1], OutcomeUnknown)
+
+
+def test_a_key_that_has_moved_holds_up_no_other() -> None:
+    """Of a Cluster a slot may be elsewhere by now: its calls are said again there, and those of others are answered."""
+    confirming, loop = Confirming(1, 1.0), asyncio.new_event_loop()
+    stays, moved = (Call(loop.create_future(), b"", 1.0, key=key) for key in (b"stays", b"moved"))
+    asked = [mark for mark, _ in confirming.questions([moved, stays])]
+    assert asked == [Mark.BEAT, Mark.BEAT, Mark.WAIT]
+    confirming.hold(stays, b"answer")
+    confirming.note(Mark.BEAT, ReplyError("MOVED", "1 h:1"))
+    confirming.note(Mark.BEAT, 1)
+    confirming.note(Mark.WAIT, 1)
+    assert stays.future.result() == b"answer"
+    loop.close()

@@ -269,6 +269,21 @@ async def test_our_own_sids_come_back_as_they_were(alone: UpstreamDesk) -> None:
     assert (record.visible_sid(NOTIFY), record.layout) == (sid, 1)
 
 
+async def test_a_removal_that_was_given_up_keeps_out_nobody_who_came_later(desk: UpstreamDesk) -> None:
+    """What it was about stays removed; what is bound there since, past us, is adopted as ever."""
+    sid = await desk.apply("alice", "token")
+    await desk.logout("alice", device="none")
+    await desk.logout("alice", address="token")
+    lease, taken = await desk.take("token")
+    await desk.upstream.settle(desk.lane("token"), lease, [Observation(taken.record, Verdict.DEAD, reason="x")])
+    [letter] = await desk.ledgers.dead_letters()
+    await desk.ledgers.drop(letter)
+    assert await adopt(desk, binding("alice", "token", sid=sid), source=AUDIT) == [Outcome.SAME]
+    bobs = binding("bob", "token", at=await after(desk) + 100)
+    assert await adopt(desk, bobs, source=AUDIT) == [Outcome.REPLACED]
+    assert await desk.desired("bob") == {"token"}
+
+
 async def test_what_is_adopted_is_refused_by_a_full_store() -> None:
     """Removals go on there; what takes memory does not."""
     with ValkeyServer() as server:

@@ -36,6 +36,13 @@ def test_a_token_of_an_impossible_identity_is_refused(identity: str, environ: di
     assert "--identity" in refused.output
 
 
+def test_a_token_needs_no_files_of_the_stores(environ: dict[str, str]) -> None:
+    """It is made where the store's certificates are not; who connects is told that they are missing."""
+    there = {**environ, "BINDERY_REDIS_URL": "rediss://h?ssl_ca_certs=/nowhere/ca.crt"}
+    assert run("token", "--identity", "alice", environ=there).exit_code == 0
+    assert run("dead", "list", environ=there).exit_code == 2
+
+
 def test_help_lists_every_command() -> None:
     """What there is can be found without the documentation."""
     listed = run("--help", environ={}).output

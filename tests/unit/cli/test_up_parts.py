@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import socket_path
+from service.cli import local, socket_path
 from service.cli.up import data_dir, listener
 from service.sockets import bind
 
@@ -66,6 +66,15 @@ def test_what_a_killed_supervisor_has_left_is_waited_for(tmp_path: Path) -> None
 
     os.close(data_dir.claim(tmp_path, end))
     assert [str(_NOBODY) in line and line.startswith("waiting") for line in said] == [True]
+
+
+def test_a_loop_of_links_is_no_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said of the setting."""
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    monkeypatch.setenv("BINDERY_DATA_DIR", str(tmp_path / "a"))
+    with pytest.raises(local.SettingsFault, match="BINDERY_DATA_DIR"):
+        local.data_dir()
 
 
 @pytest.mark.parametrize(("bound", "reached"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")])  # noqa: S104
