@@ -111,8 +111,11 @@ def _candidate(record: Record, held: Sequence[BindingSid], agrees: Callable[[Bin
 
 
 def is_owed(record: Record) -> bool:
-    """Whether a worker has yet to bring its Notify binding to the desired state, or to look whether it is."""
-    return bool(record.doubt or record.notify in (State.PENDING, State.UNKNOWN))
+    """Whether a worker has yet to bring its Notify binding to the desired state, or to look whether it is.
+
+    What was found to agree, and is to be looked at once more when nothing late can come, is compared like any other.
+    """
+    return record.notify in (State.PENDING, State.UNKNOWN) or bool(record.doubt and record.notify != State.APPLIED)
 
 
 def _of(record: Record, what: What, sid: BindingSid) -> _Candidate:
