@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from hypothesis import strategies as st
+
 from service.domain.sids import BindingSid
 from service.store.registrations import Registrations
 from service.usecases.service import Service
 from tests.integration.model.contract import CHAT, NOTIFY
 from tests.integration.model.test_machine import CAP
 from tests.integration.store.desk import TOKEN_SECONDS, Desk
+from tests.servers.fault_proxy import Fault, Kind
+
+faults = st.sampled_from(
+    [
+        Fault(Kind.LOST_ANSWER),
+        Fault(Kind.RESET_ANSWER),
+        Fault(Kind.RESET_REQUEST),
+        Fault(Kind.HALF_BODY),
+        Fault(Kind.SILENCE),
+        Fault(Kind.NEVER),
+        Fault(Kind.REFUSAL, status=500),
+        Fault(Kind.REFUSAL_AFTER, status=503),
+        Fault(Kind.REFUSAL, status=429, retry_after="0.05"),
+    ]
+)
 
 
 class PairDesk(Desk):

@@ -21,7 +21,7 @@ from service.usecases.upstream.adopting import notify_found
 from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
 from tests.e2e.compatible.deployment import create_chat
 from tests.integration.model.contract import CHAT, NOTIFY, Contract, Registration, group
-from tests.integration.model.pair_desk import PairDesk
+from tests.integration.model.pair_desk import PairDesk, faults
 from tests.integration.model.test_machine import (
     CAP,
     Machine,
@@ -44,19 +44,6 @@ from workers.upstream_lane import batch
 LEASE_MS = 400
 BACKING_OFF = ("service.usecases.upstream.applying", "workers.upstream_chat")
 
-faults = st.sampled_from(
-    [
-        Fault(Kind.LOST_ANSWER),
-        Fault(Kind.RESET_ANSWER),
-        Fault(Kind.RESET_REQUEST),
-        Fault(Kind.HALF_BODY),
-        Fault(Kind.SILENCE),
-        Fault(Kind.NEVER),
-        Fault(Kind.REFUSAL, status=500),
-        Fault(Kind.REFUSAL_AFTER, status=503),
-        Fault(Kind.REFUSAL, status=429, retry_after="0.05"),
-    ]
-)
 numbers = st.integers(0, LANES - 1)
 push_kinds = kinds.filter(lambda kind: kind.push)
 

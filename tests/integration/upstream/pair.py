@@ -108,6 +108,7 @@ class Pair(Bench):
         """As if that time were over: no doubt lasts for longer than it may, and each is due."""
         self._longest(LONGEST)
         anchor, store = self.service.section.anchor, self.running.store
+        await store.command("HDEL", anchor, "until1", key=anchor)
         for number in range(LANES):
             key = b"%b:n%d" % (anchor, number)
             found: Any = await store.command("ZRANGE", key, 0, -1, "WITHSCORES", key=anchor)
