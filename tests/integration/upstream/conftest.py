@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from aiohttp import web
 
 from service.bootstrap import runtime
 from service.redis import Redis, connect
@@ -13,7 +12,7 @@ from service.settings import load
 from tests.e2e.compatible.api_process import api_process
 from tests.e2e.compatible.deployment import environment as environment_there
 from tests.integration.upstream.chat import There, settings_here
-from tests.integration.upstream.foreign import Foreign
+from tests.integration.upstream.foreign import Foreign, served
 from tests.integration.upstream.pair import Pair, environment, patient
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.valkey import ValkeyServer
@@ -121,9 +120,5 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 async def foreign() -> AsyncIterator[Foreign]:
     """An upstream that is no Bindery, empty."""
     foreign = Foreign()
-    runner = web.AppRunner(foreign.app())
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    foreign.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield foreign
-    await runner.cleanup()
+    async with served(foreign.app()) as foreign.url:
+        yield foreign

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
@@ -19,6 +21,16 @@ def chat_alone(redis_url: str, url: str) -> dict[str, str]:
     found = {**environment(redis_url, url), "BINDERY_CHAT_UPSTREAM_URL": url}
     del found["BINDERY_NOTIFY_UPSTREAM_URL"], found["BINDERY_NOTIFY_UPSTREAM_SID"]
     return found
+
+
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
+    """The URL at which this is served."""
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
 
 
 class Foreign:

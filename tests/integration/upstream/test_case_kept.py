@@ -19,6 +19,7 @@ from service.usecases.moving.importing import import_bindings
 from service.usecases.registering import Request, register
 from service.usecases.upstream.auditing import audit_step
 from service.usecases.upstream.walking import walk_step
+from tests.integration.upstream.foreign import served
 from tests.integration.upstream.pair import environment, next_second
 from tests.integration.workers.bench import Bench
 from tests.servers.valkey import ValkeyServer
@@ -78,12 +79,8 @@ async def verbatim() -> AsyncIterator[tuple[Verbatim, str]]:
     app.router.add_get("/v1/Services/{s}/Bindings", there.show)
     app.router.add_post("/v1/Services/{s}/Bindings", there.create)
     app.router.add_route("*", "/v1/Services/{s}/Bindings/{sid}", there.one)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield there, f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with served(app) as url:
+        yield there, url
 
 
 async def hours_later(bench: Bench) -> None:

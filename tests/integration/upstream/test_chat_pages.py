@@ -14,7 +14,7 @@ from service.settings import load
 from service.usecases.registering import Request, register
 from tests.e2e.compatible.deployment import CHAT
 from tests.integration.upstream.chat import BOTH
-from tests.integration.upstream.pair import environment
+from tests.integration.upstream.foreign import chat_alone, served
 from tests.integration.workers.bench import Bench
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import eventually
@@ -68,12 +68,8 @@ async def upstream() -> AsyncIterator[tuple[Upstream, str]]:
     app = web.Application()
     app.router.add_get(PATH, there.show)
     app.router.add_delete(PATH + "/{sid}", there.delete)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield there, f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with served(app) as url:
+        yield there, url
 
 
 @pytest.mark.usefixtures("quick_backoff")
@@ -81,8 +77,7 @@ async def test_a_binding_that_two_pages_show_is_no_double(valkey: ValkeyServer, 
     """Of a registered device; an SDK has made one for another between the two pages."""
     there, url = upstream
     valkey.call("FLUSHALL")
-    environ = {**environment(valkey.url, url), "BINDERY_CHAT_UPSTREAM_URL": url}
-    del environ["BINDERY_NOTIFY_UPSTREAM_URL"], environ["BINDERY_NOTIFY_UPSTREAM_SID"]
+    environ = chat_alone(valkey.url, url)
     for n in range(60):
         there.make("alice", f"e-{n}")
     edge = there.made[49]
