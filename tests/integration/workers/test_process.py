@@ -15,6 +15,7 @@ import pytest
 from service.bootstrap import runtime
 from service.settings import load
 from service.usecases.ending import log_out
+from tests.integration.model.pair_desk import PairDesk
 from tests.integration.workers.bench import Bench, environment
 from tests.integration.workers.worker_process import WorkerProcess
 from tests.servers.valkey import ValkeyServer
@@ -180,6 +181,20 @@ async def test_a_worker_without_its_queue_applies_what_is_owed(own: ValkeyServer
             await eventually(lambda: _logged(worker, "queue_lost"))
             addresses = await desk.login_many(300)
             await eventually(lambda: desk.applied(addresses))
+
+
+async def test_a_worker_lets_go_what_is_stale_where_there_is_a_limit(desk: Bench, start: Start) -> None:
+    """Days after it was last seen, and nothing younger."""
+    await desk.login("alice", "old", "phone")
+    await desk.login("alice", "new", "tablet")
+    await PairDesk(desk.service).age("old", 3 * 86_400)
+    start(BINDERY_STALE_DAYS="2")
+
+    async def gone() -> bool:
+        return await desk.service.reading.registration(desk.service.fingerprints.address("old")) is None
+
+    await eventually(gone, timeout=30)
+    assert await desk.applied(["new"])
 
 
 async def test_bad_settings_are_named_at_once(start: Start) -> None:
