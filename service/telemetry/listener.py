@@ -89,7 +89,7 @@ class _Desk:
             async with asyncio.timeout(_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
                 answer = await self._answer(head.decode("latin-1").split("\r\n"))
-                writer.write(_on_the_wire(answer))
+                writer.write(_on_the_wire(answer, without_body=head.startswith(b"HEAD ")))
                 await writer.drain()
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever asks badly gets no answer
@@ -104,7 +104,7 @@ class _Desk:
         path = rest.partition(" ")[0].partition("?")[0]
         if path != "/metrics" and path not in self._probes:
             return Answer(HTTPStatus.NOT_FOUND)
-        if method != "GET":
+        if method not in ("GET", "HEAD"):
             return Answer(HTTPStatus.METHOD_NOT_ALLOWED)
         if path == "/metrics":
             # Aside: thousands of lines take milliseconds, which requests should not wait for.
@@ -122,9 +122,10 @@ def _accept(lines: list[str]) -> str:
     return ""
 
 
-def _on_the_wire(answer: Answer) -> bytes:
+def _on_the_wire(answer: Answer, *, without_body: bool) -> bytes:
+    allow = "Allow: GET, HEAD\r\n" if answer.status is HTTPStatus.METHOD_NOT_ALLOWED else ""
     head = (
-        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\nContent-Type: {answer.media_type}\r\n"
+        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\nContent-Type: {answer.media_type}\r\n{allow}"
         f"Content-Length: {len(answer.body)}\r\nConnection: close\r\n\r\n"
     )
-    return head.encode() + answer.body
+    return head.encode() + (b"" if without_body else answer.body)

@@ -38,7 +38,7 @@ async def ask(port: int | None, path: str, method: str = "GET") -> httpx.Respons
 
 
 async def test_probes_and_metrics() -> None:
-    """200 or 503 with what the probe says; anything else is 404, and nothing but GET is answered."""
+    """200 or 503 with what the probe says; anything else is 404, and nothing but GET and HEAD is answered."""
     async with listening("127.0.0.1", 0, {"/livez": holds, "/readyz": fails}) as port:
         alive = await ask(port, "/livez?verbose")
         assert (alive.status_code, alive.json()) == (200, {"word": "well"})
@@ -48,7 +48,11 @@ async def test_probes_and_metrics() -> None:
         assert metrics.headers["content-type"].startswith("text/plain; version=")
         assert "bindery_" in metrics.text
         assert (await ask(port, "/nowhere")).status_code == 404
-        assert (await ask(port, "/metrics", "POST")).status_code == 405
+        refused = await ask(port, "/metrics", "POST")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+        asked = await ask(port, "/readyz", "HEAD")
+        assert (asked.status_code, asked.content) == (503, b"")
+        assert asked.headers["content-length"] == ready.headers["content-length"]
 
 
 async def test_no_port_is_no_listener() -> None:
