@@ -9,17 +9,22 @@ from litestar.datastructures import State
 
 from service.api.headers import header
 from service.domain import limits
-from service.domain.errors import BodyTooLarge, InvalidInput, RequestTimeout
+from service.domain.errors import BodyTooLarge, InvalidInput, RequestTimeout, UnsupportedMediaType
 
 
 async def read_bytes(request: Request[object, object, State]) -> bytes:
     """The body of a request.
 
     Raises:
+        UnsupportedMediaType: it is compressed, or coded otherwise.
         BodyTooLarge: it is, or says that it is, longer than the limit.
         RequestTimeout: it did not come in time.
         InvalidInput: the client left in the middle of it; nobody reads this answer.
     """
+    # Decoded by nobody, it would be told that it is not UTF-8.
+    coding, transfer = (header(request.scope, name) or "" for name in (b"content-encoding", b"transfer-encoding"))
+    if coding.strip().lower() not in ("", "identity") or transfer.strip().lower() not in ("", "chunked"):
+        raise UnsupportedMediaType("The body must not be compressed")
     announced = header(request.scope, b"content-length") or "0"
     if announced.isdecimal() and (len(announced) > 10 or int(announced) > limits.BODY_BYTES):
         raise BodyTooLarge

@@ -19,7 +19,7 @@ Fields = Mapping[str, Sequence[str]]
 _NAMES = frozenset(
     {
         "Address", "BindingType", "CredentialSid", "EndDate", "Endpoint", "Identity", "NotificationProtocolVersion",
-        "Page", "PageSize", "PageToken", "StartDate", "Tag", "device_id", "service",
+        "Page", "PageSize", "PageToken", "StartDate", "Tag", "device_id", "service", "unless_seen_since",
     }
 )  # fmt: skip
 

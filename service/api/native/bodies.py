@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
 from enum import Enum
 from typing import Annotated, TypeVar
@@ -128,7 +129,7 @@ def _fault(words: str, kind: type[object]) -> InvalidInput:
         return InvalidInput(_join(path, missing["field"]), "is required")
     if unknown := _UNKNOWN.fullmatch(rule):
         fields = ChatBody.__struct_fields__ if path == "chat" else getattr(kind, "__struct_fields__", ())
-        return InvalidInput(path or "body", f"has a field that is not known here{_meant(unknown['field'], fields)}")
+        return InvalidInput(path or "body", f"has a field that is not known here{meant(unknown['field'], fields)}")
     if rule.startswith("Invalid enum value"):
         kind_of_choice = ChannelName if path.startswith("channels") else BindingType
         rule = f"must be one of: {', '.join(choice.value for choice in kind_of_choice)}"
@@ -137,7 +138,8 @@ def _fault(words: str, kind: type[object]) -> InvalidInput:
     return InvalidInput(path or "body", rule[:1].lower() + rule[1:])
 
 
-def _meant(name: str, fields: tuple[str, ...]) -> str:
+def meant(name: str, fields: Sequence[str]) -> str:
+    """The field that somebody may have meant, as the end of a sentence; empty if none is near."""
     # The name is not repeated: it may be an address, or whatever else got into the wrong place.
     near = get_close_matches(name, fields, n=1, cutoff=0.75) if len(name) <= _LONGEST_NAME else []
     return f": did you mean {near[0]}?" if near else ""

@@ -6,8 +6,8 @@ from service.api.app_tokens import App
 from service.api.auth import Authenticator, Caller, check_scope
 from service.api.headers import header
 from service.api.native.bodies import NativeRequest
-from service.api.native.query import query_of
-from service.domain.errors import Forbidden
+from service.api.native.query import check_names, query_of
+from service.domain.errors import Forbidden, InvalidInput
 from service.usecases.service import Directory, Service
 
 
@@ -38,17 +38,22 @@ def server_only(request: NativeRequest) -> None:
         raise Forbidden("This route is for servers")
 
 
-def service_of(request: NativeRequest, named: str | None = None) -> Service:
+def service_of(request: NativeRequest, named: str | None = None, *, parameters: tuple[str, ...] = ()) -> Service:
     """The Service that a request is about: the one ``named`` in its body, else the one in its query.
 
+    ``parameters`` are those that the query may have besides.
+
     Raises:
-        InvalidInput: the query cannot be read.
+        InvalidInput: the query cannot be read, has what it should not, or names another Service than the body.
         NotFound: there is no such Service.
         Unauthenticated: the caller's token is for another one.
     """
     directory: Directory = request.app.state.directory
+    check_names(request, ("service", *parameters))
     asked = query_of(request, "service")
     service = directory.named(named or asked)
+    if asked is not None and directory.named(asked) is not service:
+        raise InvalidInput("service", "is another one in the query than in the body")
     caller = caller_of(request)
     if isinstance(caller, App):
         check_scope(caller, service)

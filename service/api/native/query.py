@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from service.api.forms import decode_fields, segments
-from service.api.native.bodies import NativeRequest
+from service.api.native.bodies import NativeRequest, meant
 from service.domain import limits
 from service.domain.errors import InvalidInput, NotFound
 
@@ -23,6 +24,18 @@ def query_of(request: NativeRequest, name: str) -> str | None:
     if len(values) > 1:
         raise InvalidInput(name, "must be given once")
     return values[0]
+
+
+def check_names(request: NativeRequest, known: Sequence[str]) -> None:
+    """Refuse parameters that a route does not have: a mistyped condition would be none, and another Service be meant.
+
+    Raises:
+        InvalidInput: as ``query_of``; or there are others than ``known``.
+    """
+    raw: bytes = request.scope["query_string"]
+    for name in decode_fields(raw) if raw else ():
+        if name not in known:
+            raise InvalidInput("query", f"has a parameter that is not known here{meant(name, known)}")
 
 
 def device_of(request: NativeRequest) -> str:
@@ -49,7 +62,8 @@ def seen_since_of(request: NativeRequest) -> int | None:
     if given is None:
         return None
     try:
-        at = datetime.fromisoformat(given)
+        # RFC 3339, 5.6, lets "t" and "z" be small; Python does not.
+        at = datetime.fromisoformat(given.upper())
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:

@@ -33,11 +33,12 @@ _encode = msgspec.json.Encoder().encode
 _WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,4})\"?")
 
 _ANSWERS = {
-    200: ResponseSpec(RegistrationView, description="Nothing has changed"),
-    201: ResponseSpec(RegistrationView, description="Applied while waiting"),
+    200: ResponseSpec(RegistrationView, description="Nothing has changed", generate_examples=False),
+    201: ResponseSpec(RegistrationView, description="Applied while waiting", generate_examples=False),
     202: ResponseSpec(
         RegistrationView | PastRegistrationView,
         description="On its way; or, after waiting, already superseded or removed",
+        generate_examples=False,
     ),
 }
 
@@ -147,7 +148,7 @@ async def delete_by_device(request: NativeRequest) -> None:
     """Log a device out: the app's own logout. Idempotent; fences what the device was registered with."""
     caller = caller_of(request)
     device_id = device_of(request)
-    found = service_of(request)
+    found = service_of(request, parameters=("device_id",))
     if not isinstance(caller, App):
         raise Forbidden("Servers log devices out with POST /v1/logouts")
     await ending.log_out_device(
@@ -165,7 +166,7 @@ async def delete_by_id(request: NativeRequest, registration_id: FromPath[str]) -
     Who was told by a provider that the address is dead names the time of that: 412 if its device has registered since.
     """
     caller_of(request)
-    found = service_of(request)
+    found = service_of(request, parameters=("unless_seen_since",))
     since, traceparent = seen_since_of(request), traceparent_of(request)
     await ending.turn_off(
         found, registration_id, _owner(request, found), unless_seen_since=since, traceparent=traceparent

@@ -1,5 +1,6 @@
 """Bad input gets its exact 4xx, names the field and changes nothing; none is a 500 or a traceback."""
 
+import gzip
 import json
 from typing import Any
 
@@ -147,6 +148,7 @@ async def test_no_answer_repeats_the_name_of_an_unknown_field(
         ("device_id=a&service=main&service=other", "service"),
         ("device_id=a&service=%ff", "service"),
         ("device_id=a&x=%ff", None),
+        ("device_id=a&servce=other", "query"),
     ],
 )
 async def test_a_query_that_cannot_be_read(native: Native, query: str, field: str | None) -> None:
@@ -158,6 +160,33 @@ async def test_a_query_that_cannot_be_read(native: Native, query: str, field: st
     assert (answer.status_code, problem_of(answer)) == (400, "invalid-input")
     assert answer.json().get("field") == field
     assert len(await native.bindings("alice")) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "meant"),
+    [
+        ("unless_seen_sinse=2026-01-31T12:00:00Z", "query", "did you mean unless_seen_since?"),
+        ("unless_seen_since=%ff", "unless_seen_since", None),
+        ("device_id=phone", "query", None),
+    ],
+)
+async def test_a_mistyped_condition_is_not_left_out(native: Native, query: str, field: str, meant: str | None) -> None:
+    """Nothing is removed that a condition was to keep."""
+    location = (await native.register()).headers["location"]
+    answer = await native.call("DELETE", f"{location}?{query}")
+    assert (answer.status_code, answer.json().get("field")) == (400, field)
+    assert (meant or "") in answer.json()["detail"]
+    assert len(await native.bindings("alice")) == 1
+
+
+async def test_a_logout_is_not_wider_than_it_was_asked_for(native: Native) -> None:
+    """What belongs into the body and stands in the query narrows nothing: refused; and so are two Services."""
+    await native.register()
+    for query in ("device_id=other", "service=other"):
+        body = {"identity": "alice", "service": "main"}
+        answer = await native.call("POST", f"/v1/logouts?{query}", json=body)
+        assert answer.status_code == 400
+    assert len(await native.bindings("alice")) == 1
 
 
 @pytest.mark.parametrize("identity", ["%FF", "a%00b", "%ED%A0%80", "x" * 257])
@@ -177,6 +206,13 @@ async def test_too_large(native: Native) -> None:
 async def test_the_wrong_content_type(native: Native, content_type: str) -> None:
     """What does not call itself JSON is 415."""
     answer = await post(native, b"{}", {"Content-Type": content_type})
+    assert (answer.status_code, problem_of(answer)) == (415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("header", [{"Content-Encoding": "gzip"}, {"Transfer-Encoding": "gzip, chunked"}])
+async def test_a_compressed_body(native: Native, header: dict[str, str]) -> None:
+    """Is told to come as it is (RFC 9110, 15.5.16): its bytes are no JSON, but that is not what is wrong with it."""
+    answer = await post(native, gzip.compress(b"{}"), {**JSON, **header})
     assert (answer.status_code, problem_of(answer)) == (415, "unsupported-media-type")
 
 

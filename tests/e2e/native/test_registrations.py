@@ -172,6 +172,9 @@ async def test_a_report_that_an_address_is_dead_counts_unless_its_device_came_ba
     answer = await native.call("DELETE", location, params=told)
     assert (answer.status_code, problem_of(answer)) == (412, "seen-since")
     assert len(await native.bindings("alice")) == 1
+    assert (
+        await native.call("DELETE", location, params={"unless_seen_since": "2026-01-31t12:00:00.25z"})
+    ).status_code == 412
     for wrong in ("yesterday", "2026-01-31T12:00:00", "1769860800"):
         answer = await native.call("DELETE", location, params={"unless_seen_since": wrong})
         assert (answer.status_code, answer.json()["field"]) == (400, "unless_seen_since")
