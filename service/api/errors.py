@@ -106,7 +106,9 @@ def _form(scope: HTTPScope, error: BinderyError) -> tuple[int, dict[str, str], b
     path = scope["path"]
     native = is_native(path)
     if isinstance(error, MethodNotAllowed) and error.allow:
-        headers["Allow"] = error.allow
+        # Whatever has a GET has a HEAD: that is seen to where a request is read.
+        more = "" if "GET" not in error.allow or "HEAD" in error.allow else ", HEAD"
+        headers["Allow"] = error.allow + more
     if isinstance(error, RequestTimeout | TooManyConnections):
         # The rest of the body would be taken for the next request; and one connection less is what is wanted.
         headers["Connection"] = "close"

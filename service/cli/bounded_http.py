@@ -10,7 +10,7 @@ from collections.abc import Sized
 from typing import Any, cast
 
 import httptools
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -47,6 +47,15 @@ _too_long = cast(ASGI3Application, turned_away(PathTooLong()))
 _too_many = cast(ASGI3Application, turned_away(TooManyConnections()))
 
 
+def _as_get(app: ASGI3Application) -> ASGI3Application:
+    """``app`` as it is asked for what a GET would answer; of a HEAD's answer uvicorn sends the head alone."""
+
+    async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await app(cast(Scope, {**scope, "method": "GET"}), receive, send)
+
+    return application
+
+
 class _Reading(FlowControl):
     """uvicorn's flow control, but nothing is read while requests of the connection ``wait`` for their turn.
 
@@ -78,6 +87,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._framing_bytes = 0
         self._write_timer: asyncio.TimerHandle | None = None
         self._offered = False
+        self._lost = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """A client has connected."""
@@ -90,6 +100,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         self.resume_writing()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio's
+        """The client sends no more. What it has asked for in full it is still answered, and then let go."""
+        if self._idle() or not self._in_head:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def pause_writing(self) -> None:
         """The client takes in less than it asks for: whoever takes in nothing at all is let go."""
@@ -136,6 +153,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.app = _too_long
         elif len(self.connections) > CONNECTIONS or len(self.tasks) >= CONNECTIONS:
             self.app = _too_many
+        elif self.parser.get_method() == b"HEAD":
+            # "All general-purpose servers MUST support the methods GET and HEAD" (RFC 9110, 9.1).
+            self.app = _as_get(self.app)
         super().on_headers_complete()
         self.app = app
         if self._stopping():
@@ -165,6 +185,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a head, a body, or both."""
+        if self._lost:
+            return
         room = HEAD_BYTES - self._head_bytes
         if not self._in_head or len(data) <= room:
             self._feed(data)
@@ -189,7 +211,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             message = "Invalid HTTP request received."
             self.logger.warning(message)
-            self.send_400_response(message)
+            if not self._left_to_its_answers():
+                self.send_400_response(message)
             return
         if self._framing_bytes > FRAMING_BYTES:
             self.transport.abort()
@@ -234,12 +257,24 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         # Before the first request there is no cycle, whatever its type says.
         return bool(getattr(self.cycle, "response_complete", True))
 
+    def _left_to_its_answers(self) -> bool:
+        """What was asked in full before a head that is none has its own answers; the last ends the connection.
+
+        An error sent now would be taken for one of them: a request that takes effect would be answered 400.
+        """
+        if self._idle() or not self._in_head:
+            return False
+        self._lost = True
+        self.cycle.keep_alive = False
+        return True
+
     def _refuse(self) -> None:
-        if self._idle():
-            self.transport.write(
-                b"HTTP/1.1 431 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
-                b"connection: close\r\n\r\n%b" % (_TOO_LARGE, len(_TOO_LARGE), _TOO_LARGE)
-            )
+        if self._left_to_its_answers():
+            return
+        self.transport.write(
+            b"HTTP/1.1 431 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n%b" % (_TOO_LARGE, len(_TOO_LARGE), _TOO_LARGE)
+        )
         self.transport.close()
 
     def _give_up(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from service.cli.bounded_http import BoundedHttpProtocol
-from tests.e2e.native.test_heads import START, answer, connected
+from tests.e2e.native.test_heads import START, answer, connected, echo
 
 Send = Callable[[dict[str, object]], Awaitable[None]]
 
@@ -165,3 +166,42 @@ async def test_there_is_no_tunnel(target: bytes, offer: bytes) -> None:
     async with connected() as (reader, writer):
         writer.write(b"CONNECT " + target + b" HTTP/1.1\r\nHost: x\r\n" + offer + b"\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 4")
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers takes its time, so that what comes after a request comes before its answer."""
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0.1)
+        await echo(scope, receive, send)
+
+    monkeypatch.setattr("tests.e2e.native.test_heads.echo", slow)
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("junk", [b"345 and more\r\n\r\n", START + b"X: " + b"a" * 140_000])
+async def test_what_follows_a_request_and_is_none_is_not_its_answer(junk: bytes, count: int) -> None:
+    """As when a length is told in characters of a body in bytes: what takes effect is answered, and not with 400."""
+    async with connected() as (reader, writer):
+        writer.write((START + b"Content-Length: 2\r\n\r\n12") * count + junk)
+        for _ in range(count):
+            assert await answer(reader) == (200, b"2")
+        last = await reader.read()  # what follows cannot be understood: the end, with or without an answer that says so
+        assert not last or last.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+
+
+@pytest.mark.usefixtures("slow")
+async def test_who_has_said_all_is_answered() -> None:
+    """A client may end its own side and go on listening, as ``socat`` and ``ncat`` do; half a request ends both."""
+    for sent in (2, 1):
+        async with connected() as (reader, writer):
+            writer.write(START + b"Content-Length: 2\r\n\r\n" + b"12"[:sent])
+            writer.write_eof()
+            if sent == 2:
+                assert await answer(reader) == (200, b"2")
+            assert await reader.read() == b""
+    async with connected() as (reader, writer):
+        writer.write_eof()
+        assert await reader.read() == b""

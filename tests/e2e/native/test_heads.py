@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 import pytest
 import uvicorn
@@ -18,6 +19,7 @@ from uvicorn.server import ServerState
 
 from service.cli.bounded_http import HEAD_BYTES, PATH_BYTES, BoundedHttpProtocol
 from tests.e2e.compatible.api_process import api_process
+from tests.e2e.compatible.deployment import ACCOUNT, CHAT, SERVICE, TOKEN
 from tests.waiting import eventually
 
 START = b"POST / HTTP/1.1\r\nHost: x\r\n"
@@ -171,3 +173,18 @@ def test_the_api_speaks_it(environ: dict[str, str], tmp_path: Path) -> None:
             with socket.create_connection(address, timeout=10) as connection:
                 connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * HEAD_BYTES)
                 assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+def test_what_answers_get_answers_head(environ: dict[str, str], tmp_path: Path) -> None:
+    """With the same head, and no body: what watches from outside asks like that (RFC 9110, 9.1 and 9.3.2)."""
+    paths = ["/livez", "/readyz", "/version", "/schema", "/schema/openapi.json", "/schema/assets/swagger-ui.css"]
+    paths += ["/v1/identities/alice/bindings", f"/v1/Services/{SERVICE}/Bindings", f"/v2/Services/{CHAT}/Bindings"]
+    with api_process(environ, tmp_path) as url, httpx.Client(base_url=url, auth=(ACCOUNT, TOKEN)) as client:
+        for path in [*paths, "/nothing", "/v1/registrations/nothing"]:
+            asked, got = client.head(path), client.get(path)
+            assert (asked.status_code, asked.content) == (got.status_code, b""), path
+            assert got.status_code == (200 if path in paths else 404)
+            for name in ("content-type", "content-length"):
+                assert asked.headers[name] == got.headers[name], path
+        assert client.head("/v1/lookups").status_code == 405
+        assert "HEAD" in client.put("/livez").headers["allow"]
