@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             HTTPException: on_http_error,
             Exception: on_any_error,
         },
-        openapi_config=openapi.config(),
+        openapi_config=openapi.config(settings.public_url),
         request_max_body_size=BODY_BYTES,
         logging_config=None,
     )

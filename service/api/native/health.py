@@ -12,6 +12,9 @@ from service.bootstrap import Runtime
 from service.domain.errors import StoreUnavailable
 from service.readiness import Liveness, Readiness, readiness
 
+OPEN: list[dict[str, list[str]]] = [{}]
+"""What a route asks for that anyone may call (OpenAPI 3.1, Operation Object): not what all others ask for."""
+
 
 class Version(msgspec.Struct, frozen=True):
     """What is running."""
@@ -19,13 +22,17 @@ class Version(msgspec.Struct, frozen=True):
     version: str
 
 
-@get("/livez", status_code=200)
+@get("/livez", status_code=200, security=OPEN)
 async def livez() -> Liveness:
     """Alive: the event loop turns."""
     return Liveness()
 
 
-@get("/readyz", responses={503: ResponseSpec(Readiness, description="Not ready", generate_examples=False)})
+@get(
+    "/readyz",
+    responses={503: ResponseSpec(Readiness, description="Not ready", generate_examples=False)},
+    security=OPEN,
+)
 async def readyz(request: NativeRequest) -> Response[Readiness]:
     """Ready to serve: the store and the job queue answer, and the store is ours. 503 if not, naming what is not."""
     runtime: Runtime = request.app.state.runtime
@@ -36,7 +43,7 @@ async def readyz(request: NativeRequest) -> Response[Readiness]:
     return Response(found, status_code=503, headers=headers)
 
 
-@get("/version")
+@get("/version", security=OPEN)
 async def version() -> Version:
     """The version that is running."""
     return Version(__version__)

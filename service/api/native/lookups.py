@@ -36,7 +36,7 @@ class Lookup(msgspec.Struct, frozen=True):
 @get(
     "/v1/identities/{identity:str}/bindings",
     operation_class=described(parameters=[IDENTITY_PATH, SERVICE_QUERY], faults=[403, 404]),
-    responses={200: ResponseSpec(IdentityBindings, description="Its registrations")},
+    responses={200: ResponseSpec(IdentityBindings, description="Its registrations", generate_examples=False)},
 )
 async def list_bindings(request: NativeRequest) -> Answer:
     """Look up one identity."""
@@ -53,7 +53,7 @@ async def list_bindings_of_any(request: NativeRequest) -> Answer:
     "/v1/lookups",
     operation_class=described(LookupBody, parameters=[SERVICE_QUERY], faults=[404]),
     status_code=200,
-    responses={200: ResponseSpec(Lookup, description="Their registrations")},
+    responses={200: ResponseSpec(Lookup, description="Their registrations", generate_examples=False)},
 )
 async def look_up_many(request: NativeRequest) -> Answer:
     """Look up many identities in one round trip to the store."""

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
+from litestar import Response
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import (
@@ -20,6 +23,7 @@ from litestar.openapi.spec import (
     Parameter,
     RequestBody,
     Schema,
+    Server,
 )
 from litestar.openapi.spec.enums import OpenAPIFormat
 from litestar.openapi.spec.security_scheme import SecurityScheme
@@ -27,8 +31,12 @@ from litestar.router import Router
 from litestar.static_files import create_static_files_router
 
 from service import __version__
+from service.api.auth import AnyConnection
 from service.api.errors import Problem
 from service.domain import limits
+from service.domain.errors import NotFound
+
+AnyResponse = Response[Any]
 
 SERVICE_QUERY = Parameter(
     name="service",
@@ -129,12 +137,17 @@ class _Verbatim(Schema):
         return self._verbatim
 
 
-def config() -> OpenAPIConfig:
-    """The OpenAPI settings: the document at ``/schema/openapi.json``, its page at ``/schema``."""
+def config(public_url: str | None = None) -> OpenAPIConfig:
+    """The OpenAPI settings: the document at ``/schema/openapi.json``, its page at ``/schema``.
+
+    Both name what lies behind ``public_url``, as browsers see it.
+    """
+    base = f"{urlsplit(public_url or '').path}/schema/assets"
     return OpenAPIConfig(
         title="Bindery",
         version=__version__,
-        path="/schema",
+        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, after_request=_in_our_form),
+        servers=[Server(url=public_url or "/")],
         description="Device registrations: which push addresses belong to which identity.",
         components=Components(
             security_schemes={
@@ -146,17 +159,36 @@ def config() -> OpenAPIConfig:
         render_plugins=[
             SwaggerRenderPlugin(
                 path=["/", "/swagger"],
-                js_url="/schema/assets/swagger-ui-bundle.js",
-                css_url="/schema/assets/swagger-ui.css",
-                standalone_preset_js_url="/schema/assets/swagger-ui-standalone-preset.js",
-                favicon="<link rel='icon' href='/schema/assets/favicon-32x32.png'>",
+                js_url=f"{base}/swagger-ui-bundle.js",
+                css_url=f"{base}/swagger-ui.css",
+                standalone_preset_js_url=f"{base}/swagger-ui-standalone-preset.js",
+                favicon=f"<link rel='icon' href='{base}/favicon-32x32.png'>",
             ),
             JsonRenderPlugin(path="/openapi.json"),
         ],
     )
 
 
+def _in_our_form(response: AnyResponse) -> AnyResponse:
+    """The framework answers paths beneath the page's with a page of its own: errors of native routes are problems.
+
+    Raises:
+        NotFound
+    """
+    if response.status_code == NotFound.status:
+        raise NotFound
+    return response
+
+
 def assets() -> Router:
-    """Serves what the page loads, from an installed package."""
+    """Serves what the page loads, from an installed package, and nothing else: other names do not reach the disk."""
     folder = Path(str(files("swagger_ui") / "static"))
-    return create_static_files_router(path="/schema/assets", directories=[folder], include_in_schema=False)
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+    def known(connection: AnyConnection, _: BaseRouteHandler) -> None:
+        if str(connection.path_params["file_path"]).lstrip("/") not in names:
+            raise NotFound
+
+    return create_static_files_router(
+        path="/schema/assets", directories=[folder], include_in_schema=False, guards=[known]
+    )

@@ -4,6 +4,8 @@ import re
 import time
 from typing import Any
 
+import pytest
+
 from service import __version__
 from tests.e2e.compatible.deployment import serving, settings_of
 from tests.e2e.native.callers import NO_AUTH, Native, problem_of
@@ -55,6 +57,26 @@ async def test_the_document_and_its_page(native: Native) -> None:
         assert (await native.client.get(link, auth=NO_AUTH)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["assets/nothing.js", "assets/a%00", f"assets/{'a' * 300}", "assets/", "assets/../x", "nothing", "redoc"]
+)
+async def test_what_the_page_has_not(native: Native, path: str) -> None:
+    """Whatever a scanner asks for is a 404 in the form of native routes, and no fault of ours in the log."""
+    answer = await native.client.get(f"/schema/{path}", auth=NO_AUTH)
+    assert (answer.status_code, problem_of(answer)) == (404, "not-found")
+
+
+async def test_the_page_is_where_clients_see_it(environ: dict[str, str]) -> None:
+    """Behind a proxy that adds a path, the page finds its scripts there, and sends what is tried out there."""
+    async with serving(settings_of(environ, BINDERY_PUBLIC_URL="https://example.org/push/")) as api:
+        page = (await api.client.get("/schema")).text
+        links = re.findall(r"(?:src|href)=[\"']([^\"']+)", page)
+        assert links
+        assert all(link.startswith("/push/schema/assets/") for link in links)
+        document = (await api.client.get("/schema/openapi.json")).json()
+        assert document["servers"] == [{"url": "https://example.org/push"}]
+
+
 async def test_readiness_of_a_store_that_hangs(environ: dict[str, str]) -> None:
     """Said within two seconds, however long a call may take, with Retry-After; all checks are made at once."""
     with ValkeyServer() as own, ValkeyServer() as queue:
@@ -100,6 +122,20 @@ async def test_the_document_names_parameters_and_problems(native: Native) -> Non
         assert len(names) == len(set(names))  # "MUST NOT include duplicated parameters" (OpenAPI 3.1, Operation Object)
         assert set(names) == {"service"} | set(re.findall(r"{(\w+)}", path)) | own.get((method, path), set())
     assert "409" in operations["post", "/v1/registrations"]["responses"]
+
+
+async def test_the_document_asks_nobody_for_credentials_that_nobody_needs(native: Native) -> None:
+    """The probes and the version are for anyone, and everything else is not (OpenAPI 3.1, Security Requirement)."""
+    document = (await native.client.get("/schema/openapi.json")).json()
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            needed = operation.get("security", document["security"])
+            assert (needed == [{}]) == (not path.startswith("/v1/")), path
+
+
+async def test_the_document_is_the_same_wherever_it_is_made(native: Native) -> None:
+    """It holds nothing made up at random: several processes answer for one API."""
+    assert '"examples"' not in (await native.client.get("/schema/openapi.json")).text
 
 
 async def test_a_state_tells_which_of_two_answers_it_is(native: Native) -> None:
