@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from arq.connections import ArqRedis
@@ -67,7 +67,7 @@ def _through_sentinels(target: Target, options: dict[str, Any], login: dict[str,
 
 
 def _tls(url: str) -> dict[str, Any]:
-    given = {name: value for name, value in parse_qsl(urlsplit(url).query) if name.startswith("ssl_")}
+    given = {name: value for name, value in parse_qsl(url.partition("?")[2]) if name.startswith("ssl_")}
     requirement = given.setdefault("ssl_cert_reqs", "required")
     return {"ssl": True, "ssl_check_hostname": requirement == "required", **given}
 

@@ -26,6 +26,7 @@ def introduce(directory: Directory) -> None:
         catalogue.SWEPT.labels(service.config.name).set(time.time())
         catalogue.LANES_SWEPT.labels(service.config.name)
         for ledger in Ledger:
+            catalogue.JOBS.labels(ledger.name.lower(), "broke")
             for verdict in Verdict:
                 catalogue.SETTLED.labels(service.config.name, ledger.name.lower(), verdict.name.lower())
 

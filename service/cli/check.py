@@ -20,7 +20,8 @@ def command() -> None:
     click.echo(f"ok     settings: {len(settings.services)} Service(s)")
     store = examine(settings.redis_url, settings.redis_timeout, durable=True, replicas=settings.redis_replicas)
     findings = [("store", finding) for finding in store]
-    findings += [("store", finding) for finding in ask_sections(settings)]
+    well = all(finding.grade != Finding.FAULT for _, finding in findings)
+    findings += [("store", finding) for finding in ask_sections(settings, well=well)]
     if settings.queue_url != settings.redis_url:
         queue = examine(settings.queue_url, settings.redis_timeout, durable=False)
         findings += [("queue", finding) for finding in queue]

@@ -1,5 +1,6 @@
 """The credentials `bindery up` makes once and keeps in its data directory, readable by the owner only."""
 
+import errno
 import os
 import secrets
 from collections.abc import Mapping
@@ -37,11 +38,19 @@ def beside(data_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def read(data_dir: Path) -> dict[str, str]:
-    """The kept credentials; nothing if there are none."""
+    """The kept credentials; nothing if there are none.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     path = data_dir / FILE
     if not path.exists():
         return {}
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, "not a file in UTF-8", str(path)) from error
+    lines = (line.strip() for line in text.splitlines())
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: value for name, _, value in pairs}
 

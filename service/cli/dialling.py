@@ -1,13 +1,13 @@
 """A redis-py client for any of the URLs that the settings take; for the command line, one call at a time."""
 
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.sentinel import Sentinel
 
-from service.redis.url import TCP, Target, parse
+from service.redis.url import TCP, Target, Unix, parse
 
 
 def dial(url: str, timeout: float) -> Any:
@@ -19,11 +19,14 @@ def dial(url: str, timeout: float) -> Any:
     target = parse(url)
     limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
     tls = _tls(url) if target.tls is not None else {}
+    login: dict[str, Any] = {"username": target.login.username, "password": target.login.password}
     if target.kind == "single":
-        # Of the URL it takes the rest by itself.
-        named = {name: value for name, value in tls.items() if name == "ssl_check_hostname"}
-        return redis.Redis.from_url(url, **limits, **named, decode_responses=True)
-    login = {"username": target.login.username, "password": target.login.password}
+        # Not from_url(): what it makes of a password that is not percent-encoded is another, and its errors quote it.
+        (at,) = target.addresses
+        where: dict[str, Any] = (
+            {"unix_socket_path": at.path} if isinstance(at, Unix) else {"host": at.host, "port": at.port}
+        )
+        return redis.Redis(**where, **limits, **tls, **login, db=target.login.db, decode_responses=True)
     hosts = [(at.host, at.port) for at in target.addresses if isinstance(at, TCP)]
     common = {**limits, **tls, **login, "decode_responses": True}
     if target.kind == "cluster":
@@ -33,7 +36,7 @@ def dial(url: str, timeout: float) -> Any:
 
 
 def _tls(url: str) -> dict[str, Any]:
-    given = {k: v for k, v in parse_qsl(urlsplit(url).query) if k.startswith("ssl_")}
+    given = {k: v for k, v in parse_qsl(url.partition("?")[2]) if k.startswith("ssl_")}
     # redis-py checks no host name unless told to.
     requirement = given.setdefault("ssl_cert_reqs", "required")
     return {"ssl": True, "ssl_check_hostname": requirement == "required", **given}

@@ -47,7 +47,9 @@ async def _run(path: Path, wanted: str | None) -> tuple[int, int]:
         else:
             # Beside the file and then in its place: it is whole or it is not there.
             beside = path.with_name(path.name + ".part")
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            # Anew: what lies there may be somebody else's to read.
+            beside.unlink(missing_ok=True)
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 lines = await _write(service, file)
                 file.flush()
                 os.fsync(file.fileno())

@@ -34,7 +34,7 @@ def data_dir() -> Path:
     """
     try:
         # Where a link leads to: what is made for the data lies beside them, and is checked there.
-        return rules.path(os.environ.get("BINDERY_DATA_DIR") or ".bindery").resolve()
+        return rules.path(given().get("BINDERY_DATA_DIR") or ".bindery").resolve()
     except ValueError as error:
         raise SettingsFault(f"BINDERY_DATA_DIR {error}") from error
     except (RuntimeError, OSError) as error:
@@ -54,9 +54,13 @@ def local_settings(*, certificates: bool = True) -> Settings:
     Raises:
         SettingsFault: with all faults of the settings.
     """
-    environ = credentials.beside(data_dir(), given())
-    if not environ.get("BINDERY_REDIS_URL") and (data_dir() / credentials.FILE).exists():
-        environ["BINDERY_REDIS_URL"] = socket_path.url(socket_path.choose(data_dir()))
+    path = data_dir()
+    try:
+        environ = credentials.beside(path, given())
+        if not environ.get("BINDERY_REDIS_URL") and (path / credentials.FILE).exists():
+            environ["BINDERY_REDIS_URL"] = socket_path.url(socket_path.choose(path))
+    except OSError as error:
+        raise click.ClickException(f"the data directory {path} cannot be used: {error}") from error
     settings = loaded(environ, certificates=certificates)
     # What is logged goes to standard error: standard output is the command's own.
     configure(settings, for_good=False)

@@ -11,6 +11,7 @@ import asyncio
 import socket
 import time
 
+import structlog
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn, LifespanSendMessage
 from uvicorn.server import ServerState
@@ -19,6 +20,8 @@ from service import lifecycle
 from service.lifecycle import Lifecycle
 
 _TICK = 0.1
+
+_log = structlog.get_logger(__name__)
 
 
 class StoppableState(ServerState):
@@ -51,7 +54,12 @@ class Server(uvicorn.Server):
         """Start; the application is loaded, and nothing of it has run."""
         if isinstance(self.lifespan, LifespanOn):
             self.lifespan = Lifespan(self.config)
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            # uvicorn has said why; not by which setting.
+            _log.error("cannot_listen", setting="BINDERY_PORT", host=self.config.host, port=self.config.port)
+            raise
 
     def end(self, *_: object) -> None:
         """Take a signal that came before uvicorn takes them: end as soon as there is something to end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.redis.dial import Dialer
 from service.redis.errors import NotSent, ReplyError, Unavailable
+from service.redis.info import info_of
 from service.redis.link import Link
 from service.redis.url import TCP, Address
 
@@ -26,8 +27,9 @@ class SentinelDialer:
         confirmed = False
         try:
             # A Sentinel may not have noticed yet, or a former primary has come back as one for a moment.
-            role = await self._connect.query(link, "ROLE")
-            confirmed = isinstance(role, list) and bool(role) and role[0] == b"master"
+            # Not by ROLE, which is administration to an ACL: a login without any is enough (docs/runbook.md).
+            said = info_of(await self._connect.query(link, "INFO", "replication"))
+            confirmed = said.get("role") == "master"
         finally:
             if not confirmed:
                 link.abort("the server is not the primary")

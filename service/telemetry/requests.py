@@ -8,6 +8,8 @@ from service.telemetry.catalogue import REQUESTS
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
+_FAULTS = ("500", "503")
+
 _children: dict[tuple[str, str, int], Histogram] = {}
 
 
@@ -16,7 +18,11 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
     child = _children.get((method, route, status))
     if child is None:
         shown = method if method in _METHODS else "other"
-        child = REQUESTS.labels(shown, "unmatched" if route == "-" else route, str(status) if status else "none")
+        template = "unmatched" if route == "-" else route
+        child = REQUESTS.labels(shown, template, str(status) if status else "none")
+        # What has not happened yet is 0, not missing: of a series that begins with a fault no rate is known.
+        for fault in _FAULTS:
+            REQUESTS.labels(shown, template, fault)
         if shown == method:
             _children[method, route, status] = child
     child.observe(seconds)

@@ -12,11 +12,13 @@ from click.testing import CliRunner
 
 from service.cli import main
 from service.domain.jobs import LANES
+from service.redis import connect
 from tests.faults.client import Connection
 from tests.faults.fleet import running
 from tests.faults.running import SERVICE, SETTINGS, until
 from tests.faults.test_volume import check_all, register_all
 from tests.monitoring.prometheus import DEPLOY
+from tests.servers.sentinel import ValkeySentinel
 from tests.servers.valkey import ValkeyServer
 
 pytestmark = pytest.mark.slow
@@ -52,6 +54,16 @@ def test_a_login_without_administration_suffices(tmp_path: Path) -> None:
         denied = valkey.call("ACL", "LOG")
         assert isinstance(denied, list)
         assert {bytes(entry[entry.index(b"object") + 1]) for entry in denied} <= {b"config|get"}
+
+
+async def test_it_suffices_behind_sentinel() -> None:
+    """Whether the server that Sentinel names is the primary is asked of it without administration, too."""
+    with ValkeySentinel() as watched:
+        for server in watched.servers:
+            server.call("ACL", "SETUSER", "bindery", "on", ">secret", *RULES)
+        redis = connect(watched.url.replace("://", "://bindery:secret@"), timeout=5)
+        await redis.ping()
+        await redis.aclose()
 
 
 def test_the_runbook_has_these_rules() -> None:

@@ -53,6 +53,9 @@
 {{- if $it.hosts -}}
 {{- if and (eq $it.mode "single") (gt (len $it.hosts) 1) }}{{ fail (printf "%s.hosts: must be one host in mode single" $name) }}{{ end -}}
 {{- if and (eq $it.mode "sentinel") (not $it.master) }}{{ fail (printf "%s.master: must be set in mode sentinel" $name) }}{{ end -}}
+{{- if and $it.username (not $it.passwordSecret.name) }}{{ fail (printf "%s.passwordSecret.name: must be set with %s.username" $name $name) }}{{ end -}}
+{{- if and (not $it.tls.enabled) (or $it.tls.caSecret $it.tls.clientSecret) }}{{ fail (printf "%s.tls.enabled: must be true with its caSecret or clientSecret" $name) }}{{ end -}}
+{{- if and (ne $it.mode "sentinel") $it.sentinelPasswordSecret.name }}{{ fail (printf "%s.sentinelPasswordSecret.name: has a meaning in mode sentinel only" $name) }}{{ end -}}
 {{- if and (eq $it.mode "cluster") $it.database }}{{ fail (printf "%s.database: must be 0 in mode cluster" $name) }}{{ end -}}
 {{- else -}}
 {{- range $key := list "username" "master" -}}

@@ -103,13 +103,13 @@ def test_the_timing_of_probes_is_the_values(helm4: Helm) -> None:
 
 def test_keda_looks_at_every_lane(helm4: Helm) -> None:
     """Each lane of both ledgers of each Service has a trigger, under the key that the store uses."""
-    from service.domain.jobs import LANES  # late: of this test alone
+    from service.domain.jobs import LANES, Ledger  # late: of this test alone
 
     [scaled] = of_kind(helm4.render(CHART / "ci" / "production.yaml"), "ScaledObject")
     keys = [trigger["metadata"]["listName"] for trigger in scaled["spec"]["triggers"]]
     sids = ("IS00000000000000000000000000000001", "IS00000000000000000000000000000003")
     assert sorted(keys) == sorted(
-        f"{{{sid}}}:{ledger}{lane}" for sid in sids for ledger in "nc" for lane in range(LANES)
+        f"{{{sid}}}:{ledger.value}{lane}" for sid in sids for ledger in Ledger for lane in range(LANES)
     )
 
 

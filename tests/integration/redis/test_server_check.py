@@ -54,6 +54,14 @@ def test_eviction_and_no_file_are_faults_of_a_store(server: ValkeyServer) -> Non
     assert graded(server.url, Finding.NOTE, durable=False) == [evicts]
 
 
+@pytest.mark.parametrize("password", ["pa#ss", "pa[ss", "p%40ss", "p@ss"])
+def test_a_password_is_read_as_those_who_serve_read_it(password: str) -> None:
+    """Whatever of it is not percent-encoded; nothing of it is told."""
+    with ValkeyServer("--requirepass", password.replace("%40", "@"), tcp=True) as server:
+        found = list(examine(f"redis://:{password}@127.0.0.1:{server.port}", 1.0, durable=True))
+    assert [finding.grade for finding in found] == [Finding.OK]
+
+
 def test_every_primary_of_a_cluster_is_asked() -> None:
     """One that evicts is named."""
     with ValkeyCluster() as cluster:
@@ -95,6 +103,17 @@ def check(server: ValkeyServer, directory: Path, **more: str) -> Result:
     """The whole command."""
     environ = {**environment(server.url), "BINDERY_DATA_DIR": str(directory), **more}
     return CliRunner().invoke(main, ["check"], env=environ)
+
+
+def test_a_login_that_may_not_have_our_keys_is_a_fault(server: ValkeyServer, tmp_path: Path) -> None:
+    """The server is well, and nothing could be served from it; one that is away is told once."""
+    server.call("ACL", "SETUSER", "stranger", "reset", "on", ">secret", "~elsewhere:*", "+@all")
+    url = server.url.replace("unix://", "unix://stranger:secret@")
+    done = check(server, tmp_path, BINDERY_REDIS_URL=url)
+    assert done.exit_code == 1
+    assert "FAULT  store: The store answered with an error (NOPERM)" in done.output
+    away = check(server, tmp_path, BINDERY_REDIS_URL="redis://127.0.0.1:1")
+    assert away.output.count("FAULT") == 1
 
 
 def test_another_key_is_a_fault(server: ValkeyServer, tmp_path: Path) -> None:

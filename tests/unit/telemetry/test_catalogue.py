@@ -54,7 +54,7 @@ def test_what_a_caller_sends_is_no_label() -> None:
         observe_request(f"METHOD{n}", "-", 404, 0.0)
     observe_request("GET", "-", 0, 0.0)
     after = samples("bindery_request_duration_seconds_count")
-    new = {labels for labels in after if after[labels] != before.get(labels)}
+    new = {labels for labels in after if after[labels] != before.get(labels, 0.0)}
     assert {tuple(dict(labels)[name] for name in ("method", "route", "status")) for labels in new} == {
         ("other", "unmatched", "404"),
         ("GET", "unmatched", "none"),
