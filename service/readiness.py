@@ -9,7 +9,7 @@ import msgspec
 
 from service.bootstrap import Runtime
 from service.domain.errors import BinderyError
-from service.redis import RedisError
+from service.redis import RedisError, Refused
 
 _SECONDS = 1.5
 """For all checks together, however long a call to the store may take."""
@@ -49,6 +49,8 @@ async def _said(check: Awaitable[None]) -> str:
             await check
     except BinderyError as error:
         return error.detail
+    except Refused:
+        return "refuses our login, database or certificate"
     except (RedisError, TimeoutError):
         return "unreachable"
     return "ok"

@@ -60,7 +60,9 @@ class JobQueue:
             _queued.inc()
         except RedisError as error:
             _lost.inc()
-            _log.warning("wake_lost", lane=job.lane.number, ledger=job.lane.ledger.value, error=type(error).__name__)
+            _log.warning(
+                "wake_lost", lane=job.lane.number, ledger=job.lane.ledger.name.lower(), error=type(error).__name__
+            )
 
     async def aclose(self) -> None:
         """Let what is under way finish; each is bounded by the Redis timeout."""

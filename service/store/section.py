@@ -14,7 +14,7 @@ from prometheus_client import Histogram
 from service.domain.errors import BinderyError, StoreFull, StoreUnavailable, TooManyRequests
 from service.domain.fingerprints import Fingerprints, check_value
 from service.domain.record import Channel
-from service.redis import NotSent, Overloaded, Redis, ReplyError, Unavailable, info_of
+from service.redis import NotSent, Overloaded, Redis, Refused, ReplyError, Unavailable, info_of
 from service.store.scripts import script
 from service.telemetry.catalogue import STORE_CALLS, STORE_FAULTS
 
@@ -214,6 +214,8 @@ def _away(error: Unavailable) -> BinderyError:
         return TooManyRequests()
     if isinstance(error, NotSent):
         STORE_FAULTS.labels("not-sent").inc()
+        if isinstance(error, Refused):  # waiting will not mend it
+            return StoreUnavailable("The store refuses our login, database or certificate; nothing was changed")
         return StoreUnavailable("The store cannot be reached; nothing was changed")
     STORE_FAULTS.labels("no-answer").inc()
     return StoreUnavailable("The store did not answer in time; the request may have taken effect")

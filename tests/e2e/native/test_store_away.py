@@ -94,3 +94,18 @@ async def test_anothers_store_is_not_served(environ: dict[str, str], own: Valkey
         async with serving(settings_of(environ, BINDERY_REDIS_URL=own.url, BINDERY_SECRET_KEY="y" * 40)):
             pass
     assert caught.group_contains(StoreRefused)
+
+
+async def test_a_store_that_refuses_us_is_told_from_one_that_is_away(
+    environ: dict[str, str], own: ValkeyServer
+) -> None:
+    """Waiting does not mend a password: requests and probes say so, and none of it."""
+    own.call("CONFIG", "SET", "requirepass", "right")
+    async with serving(settings_of(environ, BINDERY_REDIS_URL=own.url)) as api:
+        answer = await Native(api).register()
+        assert (answer.status_code, problem_of(answer)) == (503, "store-unavailable")
+        assert answer.json()["detail"].startswith("The store refuses our login")
+        ready = await api.client.get("/readyz")
+        assert ready.status_code == 503
+        assert "refuse" in ready.json()["checks"]["store"]
+        assert "refuse" in ready.json()["checks"]["queue"]
