@@ -63,23 +63,38 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 async def _work(running: Runtime, stop: asyncio.Event, health: Health) -> None:
     await _open(running, stop, health)
     looking = asyncio.ensure_future(keep_looking(running.directory))
+    beside = asyncio.ensure_future(_go_on_beside(running, stop))
     alone = WithoutQueue(running.directory, stop)
     try:
         await _serve_all(running, alone, stop, health)
     finally:
         looking.cancel()
+        beside.cancel()
+        await asyncio.wait({beside})
         await alone.aclose()
 
 
+async def _go_on_beside(running: Runtime, stop: asyncio.Event) -> None:
+    """What needs no queue, and goes on without one, until ``stop``."""
+    directory, stale_seconds = running.directory, 86_400 * running.settings.stale_days
+    steps = [keep_auditing(directory), keep_listing(directory), keep_expiring(directory, stale_seconds)]
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    try:
+        await stop.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
 async def _serve_all(running: Runtime, alone: WithoutQueue, stop: asyncio.Event, health: Health) -> None:
-    grace, stale_seconds = running.settings.shutdown_grace, 86_400 * running.settings.stale_days
-    backoff = _FIRST_BACKOFF
+    grace, backoff = running.settings.shutdown_grace, _FIRST_BACKOFF
     away = False
     while not stop.is_set():
         worker = _worker(running, health)
         began = time.monotonic()
         try:
-            await _serve(worker, running.directory, stop, grace=grace, stale_seconds=stale_seconds)
+            await _serve(worker, running.directory, stop, grace=grace)
         except (RedisError, OSError) as error:
             # A full Redis lets a worker start, and fails it at its first write.
             if worker.started and time.monotonic() - began > _SETTLED_SECONDS:
@@ -112,14 +127,9 @@ async def _open(running: Runtime, stop: asyncio.Event, health: Health) -> None:
             return
 
 
-async def _serve(
-    worker: BellWorker, directory: Directory, stop: asyncio.Event, *, grace: float, stale_seconds: int
-) -> None:
+async def _serve(worker: BellWorker, directory: Directory, stop: asyncio.Event, *, grace: float) -> None:
     serving, stopped = asyncio.ensure_future(worker.serve()), asyncio.ensure_future(stop.wait())
     sweeping = asyncio.ensure_future(keep_sweeping(directory))
-    auditing = asyncio.ensure_future(keep_auditing(directory))
-    listing = asyncio.ensure_future(keep_listing(directory))
-    expiring = asyncio.ensure_future(keep_expiring(directory, stale_seconds))
     try:
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         worker.stop()
@@ -128,11 +138,8 @@ async def _serve(
     finally:
         stopped.cancel()
         sweeping.cancel()
-        auditing.cancel()
-        listing.cancel()
-        expiring.cancel()
         serving.cancel()
-        await asyncio.wait({serving, sweeping, auditing, listing, expiring})
+        await asyncio.wait({serving, sweeping})
         # Within the grace: cancelled jobs hand their leases back, and that takes time too. If only the queue was lost,
         # calls that an upstream does not answer would keep all other work from being done without it.
         seconds = grace - HAND_BACK_SECONDS - 2 * _END_OF_LOOP if stop.is_set() else _END_OF_LOOP
