@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.domain.sids import user_sid
+from service.domain.sids import is_sid, user_sid
+from service.usecases.registering import check_identity
 from service.usecases.service import Service
 from service.usecases.views import RegistrationView, view
 
@@ -25,3 +26,23 @@ async def look_up(service: Service, identities: Sequence[str]) -> list[tuple[str
         )
         for owner, pairs in zip(owners, found, strict=True)
     ]
+
+
+async def check_named(service: Service, identities: Sequence[str]) -> None:
+    """Refuse identities of the form of a User SID, but for those that an upstream or an archive has brought.
+
+    Nobody can register under such a name, yet whoever has one must be found, and logged out.
+
+    Raises:
+        InvalidInput: nothing is known of one of them, nor may be at an upstream.
+        StoreUnavailable, TooManyRequests
+    """
+    alike = [identity for identity in identities if is_sid("US", identity)]
+    if not alike or service.listings is not None:
+        return
+    owners = [service.fingerprints.owner(identity) for identity in alike]
+    registered = await service.reading.registrations_of(owners)
+    noted = await service.reading.chat_bindings_of(owners)
+    for identity, records, chats in zip(alike, registered, noted, strict=True):
+        if records is None and chats is None:
+            check_identity(identity)

@@ -10,7 +10,7 @@ from service.api.native.callers import server_only, service_of, traceparent_of
 from service.api.native.openapi import SERVICE_QUERY, described
 from service.domain.errors import InvalidInput
 from service.usecases import ending
-from service.usecases.registering import check_identity
+from service.usecases.looking_up import check_named
 
 _decoder = msgspec.json.Decoder(LogoutBody)
 
@@ -30,7 +30,7 @@ async def log_out_by_server(request: NativeRequest) -> LogoutAnswer:
     server_only(request)
     body = await read_body(request, _decoder)
     found = service_of(request, body.service)
-    check_identity(body.identity)
+    await check_named(found, [body.identity])
     if sum(name is not None for name in (body.device_id, body.session, body.address)) > 1:
         raise InvalidInput("device_id", "only one of device_id, session and address can be logged out at a time")
     ended = await ending.log_out(

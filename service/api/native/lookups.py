@@ -11,8 +11,7 @@ from service.api.native.bodies import LookupBody, NativeRequest, read_body
 from service.api.native.callers import caller_of, server_only, service_of
 from service.api.native.openapi import IDENTITY_PATH, SERVICE_QUERY, described
 from service.api.native.query import identity_of
-from service.usecases.looking_up import look_up
-from service.usecases.registering import check_identity
+from service.usecases.looking_up import check_named, look_up
 from service.usecases.views import RegistrationView
 
 _decoder = msgspec.json.Decoder(LookupBody)
@@ -72,8 +71,7 @@ async def _look_up_one(request: NativeRequest) -> Answer:
 
 async def _look_up(request: NativeRequest, identities: tuple[str, ...], name: str | None) -> list[IdentityBindings]:
     service = service_of(request, name)
-    for identity in identities:
-        check_identity(identity)
+    await check_named(service, identities)
     found = await look_up(service, identities)
     return [
         IdentityBindings(identity=identity, user_sid=user_sid, bindings=bindings)
