@@ -7,13 +7,14 @@ import time
 
 import structlog
 
-from service.backends.twilio import Attempt, UpstreamError
+from service.backends.twilio import Attempt, NotDone, UpstreamError
 from service.backends.twilio.pages import IDENTITIES
-from service.domain.errors import BinderyError
-from service.store.listings import CLAIM_MS
+from service.domain.errors import BinderyError, StoreFull
+from service.store.listings import CLAIM_MS, Work
 from service.usecases.service import Directory, Service
 from service.usecases.upstream.adopting import adopt_identities
-from service.usecases.upstream.chat_reconciling import reconcile
+from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
+from service.usecases.upstream.chat_reconciling import Unsure, reconcile
 
 EVERY_SECONDS = 1.0
 
@@ -41,7 +42,7 @@ async def keep_listing(directory: Directory) -> None:
 
 
 async def list_owed(service: Service) -> int:
-    """List what is due, while the upstream is well; answers how many identities that were.
+    """List what is due, while an upstream is well; answers how many identities that were.
 
     Raises:
         UpstreamError, StoreUnavailable, StoreFull, TooManyRequests: what was taken is due again after its lease.
@@ -52,22 +53,54 @@ async def list_owed(service: Service) -> int:
     count, end = 0, time.monotonic() + _STEP_SECONDS
     # Lists are cut short, deletes are not: there must be time for the last of them.
     delete_seconds = service.chat_upstream.config.timeout if service.chat_upstream is not None else 0.0
-    while time.monotonic() < end and await _is_well(service):
+    while time.monotonic() < end and await _any_is_well(service):
         work = await listings.take(IDENTITIES, 2 * CLAIM_MS + int(1000 * delete_seconds))
         if work is None:
             break
-        empty = [True] * len(work.identities)
-        if service.notify_upstream is not None:
-            empty = await adopt_identities(service, service.notify_upstream, work.identities, work.began)
-        if service.chat_upstream is not None:
-            attempt = Attempt(time.monotonic() + CLAIM_MS / 1000 + delete_seconds)
-            await reconcile(service, service.chat_upstream, work.identities, attempt)
-        asked = [listings.of(identity) for identity in work.identities]
-        await listings.done(work.began, asked, empty, token=work.token)
+        found = await _list(service, work, delete_seconds)
+        asked = [listings.of(identity) for identity in found]
+        await listings.done(work.began, asked, list(found.values()), token=work.token)
         count += len(asked)
     return count
 
 
-async def _is_well(service: Service) -> bool:
+async def _list(service: Service, work: Work, delete_seconds: float) -> dict[str, bool]:
+    """List them at both upstreams, of which neither holds up the other; answers who was listed, and has no binding.
+
+    Raises:
+        UpstreamError, StoreUnavailable, StoreFull, TooManyRequests: not at both.
+    """
+    found, fault = dict.fromkeys(work.identities, True), None
+    if service.notify_upstream is not None:
+        try:
+            found = await _adopt(service, service.notify_upstream, work)
+        except (UpstreamError, StoreFull) as error:
+            fault = error
+    if service.chat_upstream is not None:
+        await _check(service.chat_upstream)
+        attempt = Attempt(time.monotonic() + CLAIM_MS / 1000 + delete_seconds)
+        try:
+            await reconcile(service, service.chat_upstream, work.identities, attempt)
+        except Unsure as error:
+            _log.warning("listing_unsure", service=service.sid, error=error.reason, identities=len(error.identities))
+            found = {identity: empty for identity, empty in found.items() if identity not in error.identities}
+    if fault is not None:
+        raise fault
+    return found
+
+
+async def _adopt(service: Service, upstream: NotifyUpstream, work: Work) -> dict[str, bool]:
+    await _check(upstream)
+    answers = await adopt_identities(service, upstream, work.identities, work.began)
+    found = zip(work.identities, answers, strict=True)
+    return {identity: empty for identity, empty in found if empty is not None}
+
+
+async def _check(upstream: NotifyUpstream | ChatUpstream) -> None:
+    if not await upstream.is_well():
+        raise NotDone("the upstream is left alone for now")
+
+
+async def _any_is_well(service: Service) -> bool:
     upstreams = [upstream for upstream in (service.notify_upstream, service.chat_upstream) if upstream is not None]
-    return all([await upstream.is_well() for upstream in upstreams])
+    return any([await upstream.is_well() for upstream in upstreams])

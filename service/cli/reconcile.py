@@ -8,7 +8,7 @@ import time
 import click
 import msgspec
 
-from service.backends.twilio import Attempt, Refused, UpstreamError
+from service.backends.twilio import Attempt, UpstreamError
 from service.bootstrap import runtime
 from service.cli.local import local_settings
 from service.cli.wanted_service import service_named
@@ -58,7 +58,7 @@ async def _run(identity: str, wanted: str | None, dry_run: bool) -> list[Judgeme
             raise click.ClickException("this Service has no Chat upstream: there is nothing to reconcile")
         attempt = Attempt(time.monotonic() + _SECONDS + upstream.config.timeout)
         [judgements] = await judged(service, upstream, [identity], attempt)
-        if isinstance(judgements, Refused):
+        if isinstance(judgements, UpstreamError):
             raise judgements
         if not dry_run:
             await delete_unwanted(upstream, judgements, attempt)

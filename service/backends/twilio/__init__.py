@@ -4,9 +4,10 @@ from service.backends.twilio.account import Account, Attempt
 from service.backends.twilio.admission import Admission, Health
 from service.backends.twilio.bindings import ChatBinding, NotifyBinding
 from service.backends.twilio.chat import ChatBindings
-from service.backends.twilio.errors import NotDone, OutcomeUnknown, Refused, UpstreamError
+from service.backends.twilio.errors import NotDone, NotTheApi, OutcomeUnknown, Refused, UpstreamError
 from service.backends.twilio.notify import NotifyBindings
 from service.backends.twilio.pages import Page
+from service.backends.twilio.resource import Unlisted
 
 __all__ = [
     "Account",
@@ -16,10 +17,12 @@ __all__ = [
     "ChatBindings",
     "Health",
     "NotDone",
+    "NotTheApi",
     "NotifyBinding",
     "NotifyBindings",
     "OutcomeUnknown",
     "Page",
     "Refused",
+    "Unlisted",
     "UpstreamError",
 ]

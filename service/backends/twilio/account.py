@@ -49,14 +49,16 @@ _CHUNK = 256 * 1024
 class Attempt:
     """What a caller allows one request, and learns of it even if it is cancelled."""
 
-    __slots__ = ("deadline", "sent")
+    __slots__ = ("deadline", "narrowing", "sent")
 
-    def __init__(self, deadline: float | None = None) -> None:
+    def __init__(self, deadline: float | None = None, *, narrowing: bool = False) -> None:
         self.deadline = deadline
         """On the monotonic clock: when what the caller decided by is no longer its to act on. None: never.
 
         What changes something must be over by then, if it is to begin at all; what only reads is cut short.
         """
+        self.narrowing = narrowing
+        """Whether it looks for what somebody before the upstream refuses: it is known that he lets others through."""
         self.sent = False
         """Whether bytes of the request may have left."""
 
@@ -177,6 +179,8 @@ class Account:
                 await self.admission.hold(error.retry_after)
                 await self.admission.done(turn, good=True)
             case CutShort():
+                pass
+            case NotTheApi() if attempt.narrowing:
                 pass
             case Unreachable() | OutcomeUnknown():
                 await self.admission.done(turn, good=False)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from service.backends.twilio.account import Account, Attempt
 from service.backends.twilio.bindings import BindingList, ChatBinding, NotifyBinding, read
-from service.backends.twilio.errors import Refused
+from service.backends.twilio.errors import NotTheApi, Refused
 from service.backends.twilio.pages import Page, Trail, cursor, groups, query
 
 B = TypeVar("B", bound=NotifyBinding | ChatBinding)
+
+Unlisted: TypeAlias = Refused | NotTheApi
+"""Why an identity could not be listed: the upstream takes it for none, or a firewall does not let it through."""
+
+NOBODYS: Final = "BS" + "0" * 32
+"""A binding that nobody has."""
 
 
 class Bindings(Generic[B]):
@@ -54,18 +60,23 @@ class Bindings(Generic[B]):
 
     async def of_each(
         self, identities: Sequence[str], attempt: Attempt | None = None
-    ) -> tuple[list[B], dict[str, Refused]]:
+    ) -> tuple[list[B], dict[str, Unlisted]]:
         """The same, where one identity that the upstream takes for none holds up no other; and what it says of each.
 
-        A group that is refused is halved until these are by themselves: one of forty takes a dozen requests.
+        A group that is refused is halved until these are by themselves: one of forty takes a dozen requests. So is one
+        that somebody in front of the upstream refuses, as long as he lets another request through.
         """
         found: list[B] = []
-        refused: dict[str, Refused] = {}
+        refused: dict[str, Unlisted] = {}
         for group in groups(identities):
             try:
                 found += await self.of(group, attempt)
-            except Refused as error:
-                if not error.bad_request:
+            except (Refused, NotTheApi) as error:
+                if isinstance(error, NotTheApi):
+                    # Raises where it is not this list: a refusal of everything is an outage, and each is asked once.
+                    await self.fetch(NOBODYS, attempt)
+                    attempt = Attempt(attempt.deadline if attempt else None, narrowing=True)
+                elif not error.bad_request:
                     raise
                 if len(group) == 1:
                     refused[group[0]] = error

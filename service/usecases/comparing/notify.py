@@ -140,7 +140,9 @@ async def _still(service: Service, upstream: NotifyUpstream, candidates: Sequenc
     listed = await listing(service, upstream, records, time.monotonic() + _LIST_SECONDS) if records else NOTHING
     left: list[_Candidate] = []
     for candidate, record in zip(candidates, read, strict=True):
-        if record is not None:
+        if record is not None and listed.refusal(record) is not None:
+            left.append(candidate)
+        elif record is not None:
             what = _differs(record, listed.there.get(record.fingerprint, []))
             if what is not None:
                 left.append(what)

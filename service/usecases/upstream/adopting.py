@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.backends.twilio import Attempt, ChatBinding, NotifyBinding
+from service.backends.twilio import Attempt, ChatBinding, NotifyBinding, NotTheApi
 from service.domain import limits
 from service.domain.addresses import BindingType, canonical
 from service.domain.errors import UpstreamSilent
@@ -26,11 +26,11 @@ YOUNG_MS = 60_000
 
 async def adopt_identities(
     service: Service, upstream: NotifyUpstream, identities: Sequence[str], began: int
-) -> list[bool]:
+) -> list[bool | None]:
     """List identities: what is not known is adopted, and what is known but has gone there is acted on as in an audit.
 
     ``began`` is when this was decided, in milliseconds of the store's time. Answers for each identity whether the
-    upstream has nothing of it.
+    upstream has nothing of it; None if a firewall let nobody ask.
 
     Raises:
         UpstreamError: it could not be asked.
@@ -48,7 +48,7 @@ async def adopt_identities(
     await _adopt_cold(service, bindings, began)
     await compare(service, upstream, settled, by_address(service, bindings), attempt)
     having = {binding.identity for binding in bindings}
-    return [identity not in having for identity in identities]
+    return [None if isinstance(refused.get(identity), NotTheApi) else identity not in having for identity in identities]
 
 
 async def adopt_sid(service: Service, upstream: NotifyUpstream, sid: BindingSid, began: int) -> bool:

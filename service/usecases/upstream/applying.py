@@ -12,7 +12,16 @@ from typing import NamedTuple, TypeAlias
 
 import structlog
 
-from service.backends.twilio import Attempt, NotDone, NotifyBinding, OutcomeUnknown, Refused, UpstreamError
+from service.backends.twilio import (
+    Attempt,
+    NotDone,
+    NotifyBinding,
+    NotTheApi,
+    OutcomeUnknown,
+    Refused,
+    Unlisted,
+    UpstreamError,
+)
 from service.domain.addresses import BindingType, canonical
 from service.domain.limits import CAP
 from service.domain.record import Attributes, Channel, Record, State, encode_blob
@@ -36,12 +45,12 @@ _log = structlog.get_logger(__name__)
 
 
 class Listing(NamedTuple):
-    """What lists show, and what the upstream says of identities that it takes for none."""
+    """What lists show, and why some identities could not be listed."""
 
     there: Listed
-    refused: Mapping[str, Refused]
+    refused: Mapping[str, Unlisted]
 
-    def refusal(self, record: Record) -> Refused | None:
+    def refusal(self, record: Record) -> Unlisted | None:
         """What it says of an identity that may hold the record's address there: then nobody can tell what there is."""
         return next((self.refused[identity] for identity in identities(record) if identity in self.refused), None)
 
@@ -127,7 +136,11 @@ class Application:
             return self._broken_off(Verdict.LATER)
 
     async def _look_and_act(self, listed: Listing) -> Observation:
-        done, refusal = await self._act(listed.held(self._record)), listed.refusal(self._record)
+        refusal = listed.refusal(self._record)
+        if isinstance(refusal, NotTheApi):
+            # A firewall's, which may let it through another time.
+            raise refusal
+        done = await self._act(listed.held(self._record))
         if refusal is not None and done.verdict is Verdict.GONE:
             # What was known is deleted; whether that was all the upstream does not say, and never will.
             return Observation(self._record, Verdict.DEAD, reason=refusal.reason)
@@ -187,7 +200,9 @@ class Application:
 
     async def _makes_room(self, identity: str) -> bool:
         """Whether the upstream is full for the identity, with bindings that are on their way out."""
-        found, _ = await self._upstream.bindings.of_each([identity], Attempt(self._deadline))
+        found, refused = await self._upstream.bindings.of_each([identity], Attempt(self._deadline))
+        if isinstance(refusal := refused.get(identity), NotTheApi):
+            raise refusal
         if len(found) < CAP:
             return False
         owner, prints = self._service.fingerprints.owner(identity), self._service.fingerprints

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
 
-from service.backends.twilio import Attempt, ChatBinding, Refused, UpstreamError
+from service.backends.twilio import Attempt, ChatBinding, NotTheApi, Refused, UpstreamError
 from service.domain.addresses import PUSH_TYPES
 from service.domain.errors import BadPageToken, UpstreamRefused, UpstreamSilent
 from service.domain.judging import Listed, Why
@@ -71,7 +71,10 @@ async def page(
     shown, strangers = await _shown(service, upstream, found.bindings, noted)
     # What was confirmed as removed between the two seems never to have been registered; it is listed no more.
     async with _answered():
-        listed, _ = await upstream.bindings.of_each(strangers, attempt)
+        listed, refused = await upstream.bindings.of_each(strangers, attempt)
+        for refusal in refused.values():
+            if isinstance(refusal, NotTheApi):
+                raise refusal
         still = {binding.sid for binding in listed}
     bindings = [one.binding for one in shown if one.binding.identity not in strangers or one.binding.sid in still]
     return Page(bindings, None, Position(there=found.next) if found.next else None)

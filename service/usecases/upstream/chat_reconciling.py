@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 import structlog
 
-from service.backends.twilio import Attempt, ChatBinding, OutcomeUnknown, Refused
+from service.backends.twilio import Attempt, ChatBinding, OutcomeUnknown, Refused, Unlisted, UpstreamError
 from service.domain.judging import Judgement, Listed, judge
 from service.domain.record import Record
 from service.usecases.service import Service
@@ -21,8 +21,8 @@ _log = structlog.get_logger(__name__)
 
 async def judged(
     service: Service, upstream: ChatUpstream, identities: Sequence[str], attempt: Attempt
-) -> list[list[Judgement] | Refused]:
-    """For each identity a judgement on each of its bindings there, to delete by; or how the upstream refuses it.
+) -> list[list[Judgement] | Unlisted]:
+    """For each identity a judgement on each of its bindings there, to delete by; or why it could not be listed.
 
     It is by what is noted after the list: who has logged in again meanwhile keeps what the list shows.
 
@@ -74,14 +74,18 @@ async def judge_listed(
 
 
 class Unsure(OutcomeUnknown):
-    """Of some deletes nobody knows what came; all the others are done."""
+    """Of some identities nobody knows what came of their deletes, or what there is; all the others are done."""
+
+    def __init__(self, reason: str, identities: Collection[str]) -> None:
+        super().__init__(reason)
+        self.identities = identities
 
 
 async def reconcile(service: Service, upstream: ChatUpstream, identities: Sequence[str], attempt: Attempt) -> int:
     """List identities and delete what must not stay; answers how many bindings that were.
 
     An identity that the upstream refuses, or a delete, is passed over: the others must not wait for it. Nor must they
-    for a delete of which nobody knows what came.
+    for one that a firewall refuses, or for a delete of which nobody knows what came.
 
     Raises:
         Unsure: there were such.
@@ -89,20 +93,20 @@ async def reconcile(service: Service, upstream: ChatUpstream, identities: Sequen
         StoreUnavailable, TooManyRequests: the store could not be asked.
     """
     count = refused = 0
-    unknown: OutcomeUnknown | None = None
-    for judgements in await judged(service, upstream, identities, attempt):
+    unknown: dict[str, OutcomeUnknown] = {}
+    for identity, judgements in zip(identities, await judged(service, upstream, identities, attempt), strict=True):
         try:
-            if isinstance(judgements, Refused):
+            if isinstance(judgements, UpstreamError):
                 raise judgements
             count += await delete_unwanted(upstream, judgements, attempt)
         except Refused:
             refused += 1
         except OutcomeUnknown as error:
-            unknown = error
+            unknown[identity] = error
     if refused:
         _log.warning("reconciling_refused", service=service.sid, identities=refused)
-    if unknown is not None:
-        raise Unsure(unknown.reason)
+    if unknown:
+        raise Unsure(next(iter(unknown.values())).reason, unknown.keys())
     return count
 
 

@@ -40,15 +40,15 @@ class _Flight(NamedTuple):
 class ColdReads:
     """Those of one Service in one process.
 
-    ``list_`` and ``fetch`` ask and adopt: identities, answering for each whether there is nothing, and a SID, answering
-    whether there is such a binding.
+    ``list_`` and ``fetch`` ask and adopt: identities, answering for each whether there is nothing (None if that could
+    not be told), and a SID, answering whether there is such a binding.
     """
 
     def __init__(
         self,
         listings: Listings,
         *,
-        list_: Callable[[Sequence[str], int], Awaitable[list[bool]]],
+        list_: Callable[[Sequence[str], int], Awaitable[list[bool | None]]],
         fetch: Callable[[BindingSid, int], Awaitable[bool]],
         is_well: Callable[[], Awaitable[bool]],
     ) -> None:
@@ -162,8 +162,11 @@ class ColdReads:
             _log.info("cold_read_not_owed", error=type(error).__name__)
 
     async def _list(self, asked: Sequence[Asked], began: int) -> None:
-        empty = await self._adopt_identities([one.identity for one in asked], began)
-        await self._listings.done(began, asked, empty)
+        found = zip(asked, await self._adopt_identities([one.identity for one in asked], began), strict=True)
+        told = {one: empty for one, empty in found if empty is not None}
+        await self._listings.done(began, list(told), list(told.values()))
+        if left := [one for one in asked if one not in told]:
+            await self._owe(left)
 
     async def _fetch(self, asked: Asked, began: int) -> None:
         nothing = not await self._adopt_sid(BindingSid.of(asked.name[1:]), began)

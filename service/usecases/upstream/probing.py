@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from service.backends.twilio.resource import NOBODYS
 from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
-
-_NOBODYS = "BS" + "0" * 32
 
 
 async def probe_step(upstream: NotifyUpstream | ChatUpstream) -> None:
@@ -15,4 +14,4 @@ async def probe_step(upstream: NotifyUpstream | ChatUpstream) -> None:
     """
     room, _ = await upstream.room()
     if room == 1:
-        await upstream.bindings.fetch(_NOBODYS)
+        await upstream.bindings.fetch(NOBODYS)

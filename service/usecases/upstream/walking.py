@@ -7,6 +7,7 @@ import time
 import structlog
 
 from service.backends.twilio import Attempt, Refused
+from service.domain.errors import StoreFull
 from service.store.adoptions import Outcome, Source
 from service.store.audits import Turns
 from service.usecases.service import Service
@@ -17,6 +18,9 @@ from service.usecases.upstream.chat_reconciling import Unsure, reconcile
 
 _SECONDS = 30.0
 """What a page may take; older than a minute it would tell nothing any more. Deletes begin within this."""
+
+_FULL_MS = 60_000
+"""Until a store that was full is tried with the same page again."""
 
 _log = structlog.get_logger(__name__)
 _CHANGES = frozenset({Outcome.ADOPTED, Outcome.REMOVED})
@@ -39,7 +43,11 @@ async def walk_step(service: Service, upstream: NotifyUpstream) -> int | None:
     except Refused:
         await _lost(upstream.walk, position)
         raise
-    outcomes = await adopt(service, Source.AUDIT, page.bindings, began)
+    try:
+        outcomes = await adopt(service, Source.AUDIT, page.bindings, began)
+    except StoreFull:
+        await upstream.walk.rest(position, _FULL_MS, claimed=position)
+        raise
     if Outcome.STALE not in outcomes:
         await _go_on(upstream.walk, page.next, position)
     return sum(outcome in _CHANGES for outcome in outcomes)
