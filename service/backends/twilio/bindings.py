@@ -6,7 +6,7 @@ What it may leave out or set to null is optional here; what it shows besides is 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from service.backends.twilio.errors import OutcomeUnknown
 
 T = TypeVar("T")
 B = TypeVar("B")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class NotifyBinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,4 +67,41 @@ def read(answer: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(answer, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         # From None: msgspec's text may quote the answer.
+        raise OutcomeUnknown("the answer could not be read") from None
+
+
+def read_one(answer: bytes, kind: type[S]) -> S:
+    """A binding; one that lacks what every binding has is of no type that is known.
+
+    Raises:
+        OutcomeUnknown: it is none.
+    """
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        rough = read(answer, dict[str, Any])
+    if not rough.get("sid"):
+        raise OutcomeUnknown("the answer could not be read")
+    return _mended(rough, kind)
+
+
+def read_page(answer: bytes, kind: type[S]) -> BindingList[S]:
+    """A page of bindings, each as `read_one` reads it.
+
+    Raises:
+        OutcomeUnknown: it is no such page.
+    """
+    try:
+        return msgspec.json.decode(answer, type=BindingList[kind])  # type: ignore[valid-type]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        rough = read(answer, BindingList[dict[str, Any]])
+    return BindingList(tuple(_mended(binding, kind) for binding in rough.bindings), rough.meta)
+
+
+def _mended(binding: dict[str, Any], kind: type[S]) -> S:
+    said = {name: value for name, value in binding.items() if value is not None}
+    lacking = {field.name: "" for field in msgspec.structs.fields(kind) if field.required}
+    try:
+        return msgspec.convert(lacking | said | {"binding_type": ""} if lacking.keys() - said else said, kind)
+    except msgspec.ValidationError:
         raise OutcomeUnknown("the answer could not be read") from None

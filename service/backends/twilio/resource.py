@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from service.backends.twilio.account import Account, Attempt
-from service.backends.twilio.bindings import BindingList, ChatBinding, NotifyBinding, read
+from service.backends.twilio.bindings import ChatBinding, NotifyBinding, read_one, read_page
 from service.backends.twilio.errors import NotTheApi, Refused
 from service.backends.twilio.pages import Page, Trail, cursor, groups, query
 
@@ -36,7 +36,7 @@ class Bindings(Generic[B]):
             if refused.missing:
                 return None
             raise
-        return read(answer, self._kind)
+        return read_one(answer, self._kind)
 
     async def delete(self, sid: str, attempt: Attempt | None = None) -> bool:
         """Delete the binding of a SID; answers False if there is none (any more), which is as well."""
@@ -102,5 +102,5 @@ class Bindings(Generic[B]):
         """A page of all bindings: the first, or the one that an earlier page led to."""
         path = f"{self._path}?{at or query(self._start)}"
         answer = await self.account.request("GET", path, operation="list", attempt=attempt)
-        found = read(answer, BindingList[self._kind])  # type: ignore[name-defined]  # a type at run time
+        found = read_page(answer, self._kind)
         return Page(found.bindings, cursor(found.meta.next_page_url))
