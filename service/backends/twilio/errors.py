@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import ClassVar, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -28,8 +29,9 @@ _BAD_REQUESTS = frozenset({400, 413, 414, 422, 431})
 """What was sent is invalid, or too long (RFC 9110, 15.5; RFC 6585, 5)."""
 
 _ACCOUNT_SECONDS = 30.0
-_MESSAGE_LENGTH = 200
-_LONG_WORD = re.compile(r"[\w:+-]{10,}")
+_MESSAGE_LENGTH, _LONGEST_READ = 200, 2000
+_PIECE = 10
+"""So many characters of an address, in a row, are not quoted."""
 
 
 class UpstreamError(Exception):
@@ -133,17 +135,29 @@ def _read(body: bytes, hidden: tuple[str, ...]) -> tuple[int | None, str]:
         read = msgspec.json.decode(body, type=_Body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None, ""
-    return read.code, _without(read.message or "", hidden)[:_MESSAGE_LENGTH]
+    return read.code, _without((read.message or "")[:_LONGEST_READ], hidden)[:_MESSAGE_LENGTH]
 
 
 def _without(message: str, hidden: tuple[str, ...]) -> str:
-    folded = [value.casefold() for value in hidden]
-    for value in hidden:
-        message = re.sub(re.escape(value), "…", message, flags=re.IGNORECASE)
-    # An address may also be quoted cut short.
-    return _LONG_WORD.sub(
-        lambda word: "…" if any(word[0].casefold() in value for value in folded) else word[0], message
-    )
+    # As it was sent, too: a form is quoted as it is encoded.
+    spellings = sorted({spelt for value in hidden for spelt in (value, quote(value, safe=""))}, key=len, reverse=True)
+    for spelt in spellings:
+        message = re.sub(re.escape(spelt), "…", message, flags=re.IGNORECASE)
+    # An address may also be quoted cut short, or run together with other words.
+    folded = [_folded(spelt) for spelt in spellings]
+    pieces = {spelt[n : n + _PIECE] for spelt in folded for n in range(len(spelt) - _PIECE + 1)}
+    told, read, parts = _folded(message), 0, list[str]()
+    for n in range(len(told) - _PIECE + 1):
+        if told[n : n + _PIECE] in pieces:
+            if n > read or not parts:
+                parts += [message[read:n], "…"]
+            read = n + _PIECE
+    return "".join([*parts, message[read:]])
+
+
+def _folded(text: str) -> str:
+    """In one case, and as long as it was."""
+    return "".join(lower if len(lower := c.lower()) == 1 else c for c in text)
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from urllib.parse import quote
 
 import pytest
 
@@ -64,6 +65,9 @@ def test_a_body_of_another_form_is_no_error_of_ours(body: bytes) -> None:
         f"Address {TOKEN.upper()} is not valid",
         f"'{TOKEN[:24]}…' is not valid",
         f'address="{TOKEN[5:]}" is not valid',
+        f"Address={quote(TOKEN, safe='')}&Tag=a is not valid",
+        f"Address:{TOKEN[:24]} is not valid",
+        f"Tag=a&Address={quote(TOKEN, safe='').lower()[:30]} is not valid",
     ],
 )
 def test_an_address_is_not_quoted(message: str) -> None:
@@ -72,6 +76,17 @@ def test_an_address_is_not_quoted(message: str) -> None:
     reason = of_answer(400, body, None, (TOKEN,)).reason
     assert "is not valid" in reason
     assert TOKEN[5:20].casefold() not in reason.casefold()
+
+
+@pytest.mark.parametrize("said", ["%2B491701234567", "+49 and 491701234567", "tel:+491701234567"])
+def test_nor_is_a_number(said: str) -> None:
+    """However it is spelt; what stands around it is."""
+    reason = of_answer(
+        400, b'{"code": 20001, "message": "Bad %s given"}' % said.encode(), None, ("+491701234567",)
+    ).reason
+    assert reason.startswith("400/20001 Bad ")
+    assert reason.endswith(" given")
+    assert "4917012345" not in reason
 
 
 def test_a_long_message_is_cut() -> None:
