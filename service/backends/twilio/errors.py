@@ -22,9 +22,6 @@ LONGEST_RETRY_AFTER = 300.0
 _NOT_FOUND: Final = 404, 20404
 """What the API itself says of what is not there. A 404 of anybody before it says nothing."""
 
-_FORBIDDEN: Final = 403
-"""Of the API itself, with a code, it is about the account; of a firewall before it, about a request's content."""
-
 _BAD_REQUESTS = frozenset({400, 413, 414, 422, 431})
 """What was sent is invalid, or too long (RFC 9110, 15.5; RFC 6585, 5)."""
 
@@ -118,16 +115,21 @@ def of_answer(status: int, body: bytes, retry_after: str | None, hidden: Iterabl
     code, message = _read(body, tuple(value for value in hidden if value))
     refused = Refused(status, code, message)
     seconds = _seconds(retry_after)
-    if status < 400 or (status == _NOT_FOUND[0] and not refused.missing) or (status == _FORBIDDEN and code is None):
+    if status < 400 or (status == _NOT_FOUND[0] and not refused.missing):
         return NotTheApi(refused.reason, seconds)
     match status:
         case 429:
             return Throttled(refused.reason, seconds)
-        case 401 | 403:
+        case 401 | 403 if status == 401 or code is not None:
+            # A 403 of the API itself, with a code, is about the account; a firewall's, about a request's content.
             return AccountRefused(refused.reason, max(_ACCOUNT_SECONDS, seconds or 0.0))
         case 408:
             return NotDone(refused.reason, seconds)
-    return OutcomeUnknown(refused.reason, seconds) if status >= 500 else refused
+    if status >= 500:
+        return OutcomeUnknown(refused.reason, seconds)
+    # Without its code only what is wrong with a request by itself is final: a page that says that the API is away
+    # answers 405 to whatever is sent to it, a proxy 407, and either ends.
+    return refused if code is not None or refused.bad_request else NotTheApi(refused.reason, seconds)
 
 
 def _read(body: bytes, hidden: tuple[str, ...]) -> tuple[int | None, str]:

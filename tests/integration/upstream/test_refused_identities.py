@@ -139,3 +139,15 @@ async def test_others_that_are_owed_a_list_are_listed_without_it(chat: Pair, the
     assert await list_owed(chat.service) == 2
     assert await there.endpoints() == set()
     assert await list_owed(chat.service) == 0
+
+
+async def test_a_page_that_says_that_it_is_away_refuses_nothing_for_good(pair: Pair) -> None:
+    """A web server that shows such a page answers 405 to a POST: once it is gone, all is applied without help."""
+    pair.proxy.refuse("Address=token", status=405, code=None)
+    await pair.bind("alice", "token")
+    await pair.drain_notify()
+    await pair.proxy.met(Kind.REFUSAL)
+    assert await reasons(pair) == []
+    pair.proxy.calm()
+    await pair.converge()
+    assert await pair.owners() == {"token": "alice"}

@@ -14,17 +14,24 @@ TOKEN = "fTn0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
     ("status", "kind"),
     [
         (301, NotTheApi), (400, Refused), (401, AccountRefused), (403, NotTheApi), (404, NotTheApi),
-        (405, Refused),
-        (408, NotDone), (409, Refused), (413, Refused), (415, Refused), (429, Throttled), (500, OutcomeUnknown),
+        (405, NotTheApi), (407, NotTheApi),
+        (408, NotDone), (409, NotTheApi), (413, Refused), (415, NotTheApi), (425, NotTheApi),
+        (429, Throttled), (500, OutcomeUnknown),
         (502, OutcomeUnknown), (503, OutcomeUnknown), (504, OutcomeUnknown),
     ],
 )  # fmt: skip
 def test_a_status_says_what_came_of_it(status: int, kind: type[UpstreamError]) -> None:
     """4xx is final but for what is not about the request; of a 5xx nobody can say whether it took effect.
 
-    Nor of what is not the API's own: redirects, and a 403 or 404 without its code.
+    Nor of what is not the API's own: redirects, and what is not about the request's content, without its code.
     """
     assert type(of_answer(status, b"", None, ())) is kind
+
+
+@pytest.mark.parametrize("status", [405, 409, 415])
+def test_of_the_api_itself_it_is_final(status: int) -> None:
+    """With its code."""
+    assert type(of_answer(status, b'{"code": 20004}', None, ())) is Refused
 
 
 @pytest.mark.parametrize(
