@@ -14,6 +14,9 @@ from service.domain.addresses import BindingType
 from service.domain.record import Attributes, Channel, Record, State
 from service.domain.sids import BindingSid
 
+_PATIENT_TRIES = 5
+"""Of the binding in its place, before that of another identity goes without it: some fifteen seconds."""
+
 
 class Held(msgspec.Struct, frozen=True):
     """A binding that an upstream holds, or is known to have held when it was last heard of."""
@@ -49,7 +52,9 @@ def decide(record: Record, listed: Sequence[Held] | None, successor: Record | No
     """
     known = [Held(t.sid, t.kind, t.attributes) for t in record.traces if t.sid] if listed is None else list(listed)
     if not record.channels & Channel.NOTIFY:
-        if known and successor is not None and is_first(successor):
+        # What was somebody else's does not wait for ever: it reaches the device of who has it now.
+        patient = successor is not None and (successor.owner == record.owner or successor.attempts < _PATIENT_TRIES)
+        if known and successor is not None and patient and is_first(successor):
             return Wait()
         return Agreed(None, tuple(held.sid for held in known))
     for held in known:

@@ -149,7 +149,10 @@ class Application:
     async def _act(self, known: list[Held] | None) -> Observation:
         match decide(self._record, known, self._successor):
             case Wait():
-                return Observation(self._record, Verdict.BACK, delay_ms=_WAIT_MS)
+                # No more often than what it waits for is tried.
+                tries = self._successor.attempts if self._successor else 0
+                delay = min(backoff_ms(tries), _LONGEST_DELAY_MS) if tries else _WAIT_MS
+                return Observation(self._record, Verdict.BACK, delay_ms=delay)
             case Agreed(binding, extra):
                 for sid in extra:
                     await self._delete(sid)
