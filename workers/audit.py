@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from typing import TypeAlias
 
 from service.domain.record import Channel
 from service.usecases.service import Directory, Service
@@ -15,23 +16,26 @@ from workers.steps import take
 
 EVERY_SECONDS = 3.0
 
+_Step: TypeAlias = Callable[[], Awaitable[int | None]]
+
 
 async def keep_auditing(directory: Directory) -> None:
-    """Audit every Service with an upstream, until cancelled."""
-    steps = [step for service in directory.services for step in _steps(service)]
-    while steps:
+    """Audit every Service with an upstream, until cancelled; no upstream's audit waits for another's."""
+    await asyncio.gather(*(_keep_auditing(*audit) for service in directory.services for audit in _audits(service)))
+
+
+async def _keep_auditing(service: Service, channel: Channel, steps: Sequence[_Step]) -> None:
+    while True:
         await asyncio.sleep(EVERY_SECONDS)
-        for service, channel, step in steps:
+        for step in steps:
             if not service.section.cut_over & channel:
                 await take("audit", service, step())
 
 
-def _steps(service: Service) -> Iterator[tuple[Service, Channel, Callable[[], Awaitable[int | None]]]]:
+def _audits(service: Service) -> Iterator[tuple[Service, Channel, Sequence[_Step]]]:
     notify, chat = service.configured
     if notify is not None:
-        yield service, Channel.NOTIFY, partial(probe_step, notify)
-        yield service, Channel.NOTIFY, partial(audit_step, service, notify)
-        yield service, Channel.NOTIFY, partial(walk_step, service, notify)
+        steps = partial(probe_step, notify), partial(audit_step, service, notify), partial(walk_step, service, notify)
+        yield service, Channel.NOTIFY, steps
     if chat is not None:
-        yield service, Channel.CHAT, partial(probe_step, chat)
-        yield service, Channel.CHAT, partial(chat_walk_step, service, chat)
+        yield service, Channel.CHAT, (partial(probe_step, chat), partial(chat_walk_step, service, chat))

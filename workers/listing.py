@@ -19,26 +19,28 @@ from service.usecases.upstream.chat_reconciling import Unsure, reconcile
 EVERY_SECONDS = 1.0
 
 _STEP_SECONDS = 5.0
-"""After this the next Service has its turn."""
+"""After this it is told how many they were."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def keep_listing(directory: Directory) -> None:
-    """List what is owed of every Service with an upstream, until cancelled."""
-    services = [service for service in directory.services if service.listings is not None]
-    while services:
+    """List what is owed of every Service with an upstream, until cancelled; none waits for another's upstream."""
+    await asyncio.gather(*(_keep_listing(service) for service in directory.services if service.listings is not None))
+
+
+async def _keep_listing(service: Service) -> None:
+    while True:
         await asyncio.sleep(EVERY_SECONDS)
-        for service in services:
-            try:
-                count = await list_owed(service)
-            except (BinderyError, UpstreamError) as error:
-                _log.info("listing_failed", service=service.sid, error=type(error).__name__)
-            except Exception as error:  # noqa: BLE001  # an edge: what breaks one step is no end of listing
-                _log.error("listing_broke", service=service.sid, exc_info=error)
-            else:
-                if count:
-                    _log.info("listed", service=service.sid, identities=count)
+        try:
+            count = await list_owed(service)
+        except (BinderyError, UpstreamError) as error:
+            _log.info("listing_failed", service=service.sid, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # an edge: what breaks one step is no end of listing
+            _log.error("listing_broke", service=service.sid, exc_info=error)
+        else:
+            if count:
+                _log.info("listed", service=service.sid, identities=count)
 
 
 async def list_owed(service: Service) -> int:
