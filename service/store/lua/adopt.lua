@@ -149,7 +149,10 @@ local function adopt_notify(id, row)
   local newer = row.updated > (live and latest(r) or math.max(latest(r), r.updated))
   -- A call of ours that was late looks newer than what has been registered since.
   local racing = there and (r.doubt or leased('n', id))
-  if importing and newer and not ended and not racing then return insert(id, row, r, false) end
+  if importing and newer and not ended and not racing then
+    if (r.channels == 0 or r.owner ~= row.owner) and #entries(row.owner) >= most then return 'full' end
+    return insert(id, row, r, false)
+  end
   if not live then
     if there and (not newer or changed_since(r)) then
       -- It should have gone with the rest.

@@ -89,7 +89,7 @@ local function registration(n)
     tonumber(seen)
   local cap = tonumber(ARGV[n + 28])
   local wants_chat, pointer = has(channels, CHAT), KIND[kind]
-  if this > (NOW + DAY) * 1000000 then return 'future' end
+  if math.max(this, tonumber(ARGV[n + 23])) > (NOW + DAY) * 1000000 then return 'future' end
 
   local r = get('r', fp)
   if r and r.address ~= address then return 'collision' end
@@ -164,8 +164,20 @@ local function registration(n)
     local list = traces_of(new)
     for _, t in ipairs(carried) do suspect(list, t.type, t.attributes) end
     keep_traces(new, fp, list)
+  elseif has(external, NOTIFY) then
+    -- What it may hold of the address is to go.
+    new.doubt = r and r.doubt
+    keep_traces(new, fp, carried)
   end
-  if wants_chat then new.chat = chat_of(owner, fp, unpack(ARGV, n + 16, n + 27)).chat end
+  if has(external, NOTIFY) and new.notify == PENDING or new.doubt then
+    -- As in register.lua: a call of before a cut-over that has been undone may yet come.
+    local certain = 1000 * tonumber(redis.call('HGET', A, 'until1') or 0)
+    if certain > NOW_MS then new.doubt = math.max(new.doubt or 0, certain) end
+  end
+  if wants_chat then
+    new.chat = chat_of(owner, fp, unpack(ARGV, n + 16, n + 27)).chat
+    highest = math.max(highest, tonumber(ARGV[n + 23]))
+  end
   put('r', fp, new)
   enter(owner, fp, channels)
   if pointer and device ~= NO_DEVICE then

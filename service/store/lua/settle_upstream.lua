@@ -110,6 +110,8 @@ for n = 6, #ARGV, 10 do
     -- Nobody wants it any more, and the call may have made it all the same.
     local t = decode(raw)
     t.channels, t.notify, t.chat, t.link, t.past, t.attempts, t.full = 0, PENDING, NONE, NO_LINK, '', 0, nil
+    -- Its end was told when it went.
+    t.nonce = NO_NONCE
     t.version, t.doubt, t.traces = next_version(), NOW_MS + longest_ms, nil
     keep_traces(t, id, suspect({}, kind or t.type, kind and attributes or t.attributes))
     put('r', id, t)

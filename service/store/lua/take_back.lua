@@ -46,9 +46,10 @@ for n = 3, #ARGV, 7 do
       owe(r, id)
     end
   else
+    -- Its end was told here, when it was given up.
     local this = next_version()
     local r = { type = tonumber(kind), channels = 0, notify = PENDING, chat = NONE, attempts = 0, owner = owner,
-      device = NO_DEVICE, link = NO_LINK, session = NO_SESSION, version = this, generation = this, nonce = sid:sub(13, 16),
+      device = NO_DEVICE, link = NO_LINK, session = NO_SESSION, version = this, generation = this, nonce = NO_NONCE,
       created = NOW, updated = NOW, seen = NOW, address = address, attributes = attributes, extras = '\147\192\192\192',
       past = '', doubt = certain }
     keep_traces(r, id, { { type = r.type, sid = sid, attributes = attributes } })

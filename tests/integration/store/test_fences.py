@@ -4,6 +4,7 @@ import pytest
 
 from service.domain.errors import SessionEnded, Unauthenticated
 from service.domain.limits import CLOCK_LEEWAY
+from service.domain.record import Channel
 from service.redis import Redis, Script
 from service.store.scripts import script
 from service.store.section import Section
@@ -212,3 +213,52 @@ async def test_a_clock_set_back_brings_no_ended_session_to_life(redis: Redis, mo
     await desk.logout("alice", device="phone", own_session="s2")
     with pytest.raises(SessionEnded):
         await desk.login("alice", "token", "phone", session="s1", iat=now)
+
+
+@pytest.mark.parametrize(("ended", "open_"), [(CHAT, NOTIFY), (NOTIFY, CHAT)])
+async def test_a_sessions_logout_of_one_channel_fences_that_channel(desk: Desk, ended: Channel, open_: Channel) -> None:
+    """Whatever its clock says; so does a device's, for what was issued before."""
+    await desk.logout("alice", session="s1", channels=ended)
+    await desk.logout("alice", device="phone", channels=ended, own_session="s3")
+    later = await desk.now() + 10
+    for channels in (ended, BOTH):
+        with pytest.raises(SessionEnded):
+            await desk.login("alice", "token", "tablet", channels=channels, session="s1", iat=later)
+        with pytest.raises(SessionEnded):
+            await desk.login("alice", "token", "phone", channels=channels, session="s2", iat=later - 20)
+    await desk.login("alice", "token", "tablet", channels=open_, session="s1", iat=later)
+    await desk.login("alice", "token", "phone", channels=open_, session="s2", iat=later - 20)
+
+
+@pytest.mark.parametrize(("first", "second"), [(CHAT, NOTIFY), (NOTIFY, CHAT)])
+async def test_a_logout_of_the_other_channel_brings_no_ended_session_to_life(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, first: Channel, second: Channel
+) -> None:
+    """Each ended a session, later or in the same second: in the channel of the first its token is refused."""
+    monkeypatch.setattr(Section, "_script", staticmethod(clocked))
+    for seconds, channels in ((100, second), (0, second), (0, BOTH)):
+        desk, now = Desk(redis), 1_800_000_000
+        clock = desk.section.anchor + b":clock"
+        await redis.command("HSET", clock, "s", str(now), "u", "0", key=desk.section.anchor)
+        await desk.logout("alice", device="phone", channels=first, own_session="s1")
+        await redis.command("HSET", clock, "s", str(now + seconds), key=desk.section.anchor)
+        await desk.logout("alice", device="phone", channels=channels, own_session="s2")
+        with pytest.raises(SessionEnded):
+            await desk.login("alice", "token", "phone", channels=first, session="s1", iat=now)
+
+
+@pytest.mark.parametrize("channels", [NOTIFY, CHAT, BOTH])
+async def test_the_session_of_the_later_logout_is_the_one_that_is_known(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, channels: Channel
+) -> None:
+    """What the earlier one ended is refused by its second: a third session's token of the later second is good."""
+    monkeypatch.setattr(Section, "_script", staticmethod(clocked))
+    desk, now = Desk(redis), 1_800_000_000
+    clock = desk.section.anchor + b":clock"
+    for second, session in ((now, "s1"), (now + 100, "s2"), (now + 100, "s2")):
+        await redis.command("HSET", clock, "s", str(second), "u", "0", key=desk.section.anchor)
+        await desk.logout("alice", device="phone", channels=channels, own_session=session)
+    for session, iat in (("s1", now), ("s3", now), ("s2", now + 100)):
+        with pytest.raises(SessionEnded):
+            await desk.login("alice", "token", "phone", channels=channels, session=session, iat=iat)
+    await desk.login("alice", "token", "phone", channels=channels, session="s3", iat=now + 100)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service.domain.jobs import Ledger
 from service.domain.record import State
 from service.store.ledger import Settlement, Verdict
 from tests.integration.store.desk import BOTH, Desk, verdict
@@ -69,6 +70,24 @@ async def test_the_sweep_finds_what_nobody_was_woken_for(desk: Desk) -> None:
     await desk.drain()
     state = await desk.ledgers.sweep()
     assert (state.wake, state.depth) == (b"", 0)
+
+
+async def test_the_sweep_tells_what_is_due_and_how_late(desk: Desk) -> None:
+    """Of each ledger by itself; what is leased is owed and not due, and a lane without due work is not woken."""
+    await desk.login("alice", "token", "phone", channels=BOTH)
+    assert await desk.ledgers.take_chat(desk.chat_lane("alice"), 10, 30_000)
+    for flag in (desk.lane("token"), desk.chat_lane("alice")):
+        name = f"{desk.section.anchor.decode()}:w{flag.ledger.value}{flag.number}"
+        await desk.redis.command("DEL", name, key=desk.section.anchor)
+    marked = (await desk.now()) * 1000 - 5000
+    lane = f"{desk.section.anchor.decode()}:n{desk.lane('token').number}"
+    await desk.redis.command("ZADD", lane, marked, desk.fingerprint("token"), key=desk.section.anchor)
+    state = await desk.ledgers.sweep()
+    notify, chat = state.ledgers[Ledger.NOTIFY], state.ledgers[Ledger.CHAT]
+    assert (notify.depth, notify.due, notify.oldest_ms >= 5000) == (1, 1, True)
+    assert (chat.depth, chat.due, chat.oldest_ms) == (1, 0, 0)
+    assert state.wake == f"n{desk.lane('token').number}".encode()
+    assert (await desk.ledgers.sweep()).wake == b""
 
 
 @pytest.mark.parametrize("chat", [False, True])
