@@ -25,8 +25,9 @@ help: ## show this list
 run: $(RUN_STAMP) ## set up what is missing, then serve: embedded Valkey, API and worker (Ctrl-C stops it)
 	@exec $(BIN)/bindery up
 
-test: $(DEV_STAMP) ## run the test suite, a file at a time on each core
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# More at a time than there may be cores: tests of processes wait for most of their time.
+test: $(DEV_STAMP) ## run the test suite, four files at a time
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 slow: $(DEPLOY_STAMP) ## run the slow tests: processes under fault, benchmarks in small, the image and the chart
 	@$(BIN)/python -m pytest -m "slow and not proof"

@@ -120,8 +120,9 @@ class Pair(Bench):
     async def no_call_is_under_way(self) -> None:
         """As if all calls of before a cut-over had ended when they are to have ended at the latest: by now."""
         seconds = await self.service.adoptions.begin() // 1000
-        anchor = self.service.section.anchor
-        await self.running.store.command("HSET", anchor, "since1", seconds, key=anchor)
+        anchor, store = self.service.section.anchor, self.running.store
+        await store.command("HSET", anchor, "since1", seconds, key=anchor)
+        await store.command("HDEL", anchor, "until1", key=anchor)
 
     def _longest(self, seconds: float) -> None:
         self.upstream.ledger._longest_ms = b"%d" % int(1000 * seconds)

@@ -179,6 +179,7 @@ async def test_an_undo_that_ended_early_is_gone_on_with(pair: Pair) -> None:
     await cut_over(pair.service, NOTIFY, agreed=True)
     await pair.bind("bob", "token-2")
     await pair.converge()
+    await pair.no_call_is_under_way()
     await pair.proxy.down()
     with pytest.raises(Exception, match="connection"):
         await undo(pair.service, NOTIFY)
@@ -212,6 +213,7 @@ async def test_chat_sids_stay(both: Pair, environ_there: dict[str, str]) -> None
     await both.converge()
     assert await chat_bindings.fetch(both.service, there["e-phone"]) is None
     assert both.proxy.seen == []
+    await both.no_call_is_under_way()
     await undo(both.service, BOTH)
     await both.converge()
     assert len(both.proxy.reached("DELETE")) >= 1
@@ -237,6 +239,7 @@ async def test_notify_alone(both: Pair, environ_there: dict[str, str]) -> None:
     assert await upstream.bindings.fetch(phone) is None
     found = await chat_bindings.fetch(both.service, tablet)
     assert found is not None
+    await both.no_call_is_under_way()
     await undo(both.service, NOTIFY)
     await both.converge()
     assert await both.owners() == {"t-tablet": "alice", "t-new": "bob"}

@@ -42,6 +42,7 @@ async def test_a_lookup_does_not_bring_back_what_was_logged_out(pair: Pair) -> N
     await log_out(pair.service, "alice", device_id="phone")
     await pair.converge()
     assert await shown(pair, "alice") == {"token-2"}
+    await pair.no_call_is_under_way()
     await pair.service.switches.back(Channel.NOTIFY)
     assert await shown(pair, "alice") == {"token-2"}
     await undo(pair.service, Channel.NOTIFY)
@@ -92,6 +93,7 @@ async def test_nor_do_lists_of_chat_bindings(both: Pair, environ_there: dict[str
     await log_out(both.service, "alice", device_id="phone")
     await both.converge()
     assert await endpoints(both, "alice") == {"e-tablet", "e-web"}
+    await both.no_call_is_under_way()
     await both.service.switches.back(BOTH)
     assert await endpoints(both, "alice") == {"e-tablet", "e-web"}
     await undo(both.service, BOTH)

@@ -17,7 +17,7 @@ async def test_while_that_is_refused_it_is_looked_at_less_and_less(pair: Pair) -
     await pair.converge()
     pair.proxy.refuse("Address=token-2", status=403, code=None)
     await pair.bind("alice", "token-2", "phone")
-    looks, end = 0, time.monotonic() + 10
+    looks, end = 0, time.monotonic() + 4
     take = pair.upstream.ledger.take
 
     async def counted(*args: object) -> object:
