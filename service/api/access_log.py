@@ -12,6 +12,7 @@ import time
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from service.api.headers import asked
 from service.logs import Line, info
 from service.telemetry.requests import observe_request
 
@@ -54,7 +55,7 @@ def access_log(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, note)
         finally:
             seconds = time.perf_counter() - started
-            method, route = scope["method"], scope.get("path_template") or "-"
+            method, route = asked(scope), scope.get("path_template") or "-"
             observe_request(method, route, status, seconds)
             info(
                 _Answered(
@@ -73,7 +74,7 @@ def access_log(app: ASGIApp) -> ASGIApp:
 def log_unrouted(scope: HTTPScope, status: int) -> str:
     """The line of a request that no route was found for: no middleware sees it. Answers its id."""
     request_id, traceparent = _ids(scope["headers"])
-    method = scope["method"]
+    method = asked(scope)
     observe_request(method, "-", status, 0.0)
     trace_id = traceparent[3:35]
     info(_Answered(method=method, route="-", status=status, ms=0.0, request_id=request_id, trace_id=trace_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.headers import asked
 from service.telemetry import traces
 
 _FIELDS = (b"traceparent", b"tracestate")
@@ -17,7 +18,7 @@ def traced(app: ASGIApp) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        method, route = scope["method"], scope["path_template"]
+        method, route = asked(scope), scope["path_template"]
         came = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _FIELDS}
         attributes = {"http.request.method": method, "http.route": route}
         with traces.request(f"{method} {route}", came, attributes) as span:

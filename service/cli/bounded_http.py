@@ -15,7 +15,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api.errors import turned_away
-from service.domain.errors import PathTooLong, TooManyConnections
+from service.domain.errors import InvalidInput, PathTooLong, TooManyConnections
 
 HEAD_BYTES = 64 * 1024
 """The longest head: request line and headers."""
@@ -45,13 +45,17 @@ _TOO_LARGE = b"Request Header Fields Too Large"
 
 _too_long = cast(ASGI3Application, turned_away(PathTooLong()))
 _too_many = cast(ASGI3Application, turned_away(TooManyConnections()))
+_unreadable = cast(ASGI3Application, turned_away(InvalidInput("", "The request could not be read")))
 
 
 def _as_get(app: ASGI3Application) -> ASGI3Application:
-    """``app`` as it is asked for what a GET would answer; of a HEAD's answer uvicorn sends the head alone."""
+    """``app`` as it is asked for what a GET would answer; of a HEAD's answer uvicorn sends the head alone.
+
+    What the client has asked for is told beside it, to who writes it down.
+    """
 
     async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        await app(cast(Scope, {**scope, "method": "GET"}), receive, send)
+        await app(cast(Scope, {**scope, "method": "GET", "asked": "HEAD"}), receive, send)
 
     return application
 
@@ -145,7 +149,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._offered = True
             return
-        self._in_head, self._head_bytes, self._framing_bytes = False, 0, 0
         if self._head_timer is not None:
             self._stop_timer()
         app = self.app
@@ -157,6 +160,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # "All general-purpose servers MUST support the methods GET and HEAD" (RFC 9110, 9.1).
             self.app = _as_get(self.app)
         super().on_headers_complete()
+        # Only now: an address that cannot be read has made its head none.
+        self._in_head, self._head_bytes, self._framing_bytes = False, 0, 0
         self.app = app
         if self._stopping():
             self.cycle.keep_alive = False
@@ -258,12 +263,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return bool(getattr(self.cycle, "response_complete", True))
 
     def _left_to_its_answers(self) -> bool:
-        """What was asked in full before a head that is none has its own answers; the last ends the connection.
+        """What was asked in full before something that is none has its own answers; the last ends the connection.
 
         An error sent now would be taken for one of them: a request that takes effect would be answered 400.
         """
-        if self._idle() or not self._in_head:
+        if self._idle() or not (self._in_head or self.pipeline):
             return False
+        if not self._in_head:
+            # A body that is none, of the last request that waits for its turn: it is answered then.
+            self.pipeline[0] = self.cycle, _unreadable
         self._lost = True
         self.cycle.keep_alive = False
         return True

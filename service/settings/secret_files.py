@@ -27,10 +27,10 @@ def with_files(environ: Mapping[str, str], prefix: str, faults: Faults) -> dict[
     for path in files:
         try:
             with path.open(encoding="utf-8", newline="") as file:
-                value = file.read(_LARGEST + 1)
+                value = file.read(_LARGEST + 3).removesuffix("\n").removesuffix("\r")
             if len(value) > _LARGEST:
                 faults.add(f"{SECRETS_DIR}: {path.name}", f"must have at most {_LARGEST} characters")
-            found[path.name] = value.removesuffix("\n").removesuffix("\r")
+            found[path.name] = value
         except (OSError, UnicodeDecodeError) as error:
             faults.add(f"{SECRETS_DIR}: {path.name}", f"must be a readable file in UTF-8 ({type(error).__name__})")
     # As everywhere, what is empty counts as not set.

@@ -140,14 +140,15 @@ class _Verbatim(Schema):
 def config(public_url: str | None = None) -> OpenAPIConfig:
     """The OpenAPI settings: the document at ``/schema/openapi.json``, its page at ``/schema``.
 
-    Both name what lies behind ``public_url``, as browsers see it.
+    Both name what lies at the path of ``public_url``, whatever the host that a browser has found them at.
     """
-    base = f"{urlsplit(public_url or '').path}/schema/assets"
+    path = urlsplit(public_url or "").path
+    base = f"{path}/schema/assets"
     return OpenAPIConfig(
         title="Bindery",
         version=__version__,
         openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, after_request=_in_our_form),
-        servers=[Server(url=public_url or "/")],
+        servers=[Server(url=path or "/")],
         description="Device registrations: which push addresses belong to which identity.",
         components=Components(
             security_schemes={

@@ -181,7 +181,15 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("junk", [b"345 and more\r\n\r\n", START + b"X: " + b"a" * 140_000])
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"345 and more\r\n\r\n",
+        START + b"X: " + b"a" * 140_000,
+        b"GET http://a:99999999/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        START + b"Transfer-Encoding: chunked\r\n\r\nnot a length\r\n",
+    ],
+)
 async def test_what_follows_a_request_and_is_none_is_not_its_answer(junk: bytes, count: int) -> None:
     """As when a length is told in characters of a body in bytes: what takes effect is answered, and not with 400."""
     async with connected() as (reader, writer):

@@ -188,3 +188,6 @@ def test_what_answers_get_answers_head(environ: dict[str, str], tmp_path: Path) 
                 assert asked.headers[name] == got.headers[name], path
         assert client.head("/v1/lookups").status_code == 405
         assert "HEAD" in client.put("/livez").headers["allow"]
+    lines = [msgspec.json.decode(line) for line in (tmp_path / "api.log").read_bytes().splitlines()]
+    heads = [line["route"] for line in lines if line.get("method") == "HEAD"]
+    assert len(heads) == len(paths) + 3  # they are written down as what they were

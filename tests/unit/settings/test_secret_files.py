@@ -66,3 +66,13 @@ def test_the_directory_may_be_in_the_home(tmp_path: Path, monkeypatch: pytest.Mo
     for name, value in LEAST.items():
         (tmp_path / name).write_text(value)
     assert load({"BINDERY_SECRETS_DIR": "~"}).secret_key == "k" * 32
+
+
+@pytest.mark.parametrize(("length", "refused"), [(64 * 1024, False), (64 * 1024 + 1, True)])
+def test_a_line_break_at_the_end_does_not_count(tmp_path: Path, length: int, refused: bool) -> None:
+    """A value has as many characters as it may, and its file a line break more."""
+    (tmp_path / "BINDERY_SECRET_KEY").write_bytes(b"k" * length + b"\r\n")
+    faults = faults_of(
+        {**LEAST, "BINDERY_SECRET_KEY": "", "BINDERY_SERVICE_SID": "x", "BINDERY_SECRETS_DIR": str(tmp_path)}
+    )
+    assert any("BINDERY_SECRET_KEY must have at most" in fault for fault in faults) is refused
