@@ -35,7 +35,7 @@ async def _keep_listing(service: Service) -> None:
         try:
             count = await list_owed(service)
         except (BinderyError, UpstreamError) as error:
-            _log.info("listing_failed", service=service.sid, error=type(error).__name__)
+            _log.debug("listing_failed", service=service.sid, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001  # an edge: what breaks one step is no end of listing
             _log.error("listing_broke", service=service.sid, exc_info=error)
         else:
@@ -62,6 +62,7 @@ async def list_owed(service: Service) -> int:
         found = await _list(service, work, delete_seconds)
         asked = [listings.of(identity) for identity in found]
         await listings.done(work.began, asked, list(found.values()), token=work.token)
+        await listings.put_off([one for one in work.identities if one not in found], token=work.token)
         count += len(asked)
     return count
 

@@ -16,6 +16,9 @@ CLAIM_MS = 15_000
 _OWED, _FAILED = b"60000", b"1000"
 """Milliseconds for which nobody waits for what workers will list, nor tries again what they won't."""
 
+_PUT_OFF_MS = 120_000
+"""Less than what the script takes for a clock that was set back."""
+
 
 class Standing(Enum):
     """How it stands with an answer of the upstream."""
@@ -69,9 +72,17 @@ class Listings:
 
     async def done(self, began: int, asked: Sequence[Asked], empty: Sequence[bool], *, token: bytes = b"") -> None:
         """They were asked for at ``began``, claimed or under ``token``, and what there is is known here."""
+        if not asked:
+            return
         lifetimes = (self._empty_ms if nothing else self._listed_ms for nothing in empty)
         rows = ((one.name, one.identity.encode(), lifetime) for one, lifetime in zip(asked, lifetimes, strict=True))
         await self._section.run("lists", b"done", b"%d" % began, token, *(part for row in rows for part in row))
+
+    async def put_off(self, identities: Sequence[str], *, token: bytes) -> None:
+        """What was taken under ``token`` could not be listed, for a fault of its own: no sooner than in a while."""
+        if identities:
+            names = (identity.encode() for identity in identities)
+            await self._section.run("lists", b"put_off", token, b"%d" % _PUT_OFF_MS, *names)
 
     async def owe(self, asked: Sequence[Asked], *, failed: bool) -> None:
         """Have workers list these identities: since asking has ``failed``, or since what there was counts no more."""

@@ -58,7 +58,7 @@ class Attempt:
         What changes something must be over by then, if it is to begin at all; what only reads is cut short.
         """
         self.narrowing = narrowing
-        """Whether it looks for what somebody before the upstream refuses: it is known that he lets others through."""
+        """Whether a firewall may refuse it for what it says: another request tells whether it refuses all."""
         self.sent = False
         """Whether bytes of the request may have left."""
 
@@ -180,7 +180,7 @@ class Account:
                 await self.admission.done(turn, good=True)
             case CutShort():
                 pass
-            case NotTheApi() if attempt.narrowing:
+            case NotTheApi() if attempt.narrowing and not turn:
                 pass
             case Unreachable() | OutcomeUnknown():
                 await self.admission.done(turn, good=False)

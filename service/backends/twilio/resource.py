@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -64,28 +67,33 @@ class Bindings(Generic[B]):
         """The same, where one identity that the upstream takes for none holds up no other; and what it says of each.
 
         A group that is refused is halved until these are by themselves: one of forty takes a dozen requests. So is one
-        that somebody in front of the upstream refuses, as long as he lets another request through.
+        that somebody in front of the upstream refuses, as long as he lets another request through. Once half of the
+        time is over no more are halved: who has not been looked for by then counts as held up by a firewall.
         """
         found: list[B] = []
         refused: dict[str, Unlisted] = {}
-        for group in groups(identities):
+        deadline = attempt.deadline if attempt else None
+        until = math.inf if deadline is None else (time.monotonic() + deadline) / 2
+        groups_left = list(groups(identities))[::-1]
+        while groups_left:
+            group = groups_left.pop()
             try:
-                found += await self.of(group, attempt)
+                found += await self.of(group, Attempt(deadline, narrowing=True))
             except (Refused, NotTheApi) as error:
                 if isinstance(error, NotTheApi):
                     # Raises where it is not this list: a refusal of everything is an outage, and each is asked once.
-                    await self.fetch(NOBODYS, attempt)
-                    attempt = Attempt(attempt.deadline if attempt else None, narrowing=True)
+                    await self.fetch(NOBODYS, Attempt(deadline))
                 elif not error.bad_request:
                     raise
                 if len(group) == 1:
                     refused[group[0]] = error
-                    continue
-                middle = len(group) // 2
-                for half in group[:middle], group[middle:]:
-                    some, others = await self.of_each(half, attempt)
-                    found += some
-                    refused |= others
+                elif time.monotonic() > until:
+                    refused |= dict.fromkeys(group, NotTheApi("there was no time to look for whom it is about"))
+                else:
+                    halves = [group[: len(group) // 2], group[len(group) // 2 :]]
+                    # In any order: if time runs out, it is not always the same that are left.
+                    random.shuffle(halves)
+                    groups_left += halves
         return found, refused
 
     async def walk(self, at: str | None = None, attempt: Attempt | None = None) -> AsyncIterator[tuple[B, ...]]:

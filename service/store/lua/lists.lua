@@ -4,6 +4,7 @@
 --
 -- 'claim': answers {now in ms, for each name: 'c' the caller is to ask, 'w' somebody is asking, 'o' nobody is worth waiting
 -- for, 'f' nothing to ask}. 'done': asked at `began`, with the lifetime of each answer; with a token, by workers.
+-- 'put_off': those taken with this token are due again after so many ms.
 -- 'owe': workers are to ask for these identities; for those with a lifetime somebody has tried, and failed. 'take': answers {token, now in ms,
 -- identity, …}.
 
@@ -47,6 +48,13 @@ elseif ask == 'done' then
     end
     local score = identity ~= '' and redis.call('ZSCORE', owed, identity)
     if score and (tonumber(score) == tonumber(token) or tonumber(score) < tonumber(began)) then redis.call('ZREM', owed, identity) end
+  end
+  return 1
+elseif ask == 'put_off' then
+  local token, later = tonumber(ARGV[2]), string.format('%.0f', NOW_MS + tonumber(ARGV[3]))
+  for n = 4, #ARGV do
+    local score = redis.call('ZSCORE', owed, ARGV[n])
+    if score and tonumber(score) == token then redis.call('ZADD', owed, later, ARGV[n]) end
   end
   return 1
 elseif ask == 'owe' then

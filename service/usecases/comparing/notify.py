@@ -140,15 +140,23 @@ async def _still(service: Service, upstream: NotifyUpstream, candidates: Sequenc
     listed = await listing(service, upstream, records, time.monotonic() + _LIST_SECONDS) if records else NOTHING
     left: list[_Candidate] = []
     for candidate, record in zip(candidates, read, strict=True):
-        if record is not None and listed.refusal(record) is not None:
-            left.append(candidate)
-        elif record is not None:
-            what = _differs(record, listed.there.get(record.fingerprint, []))
+        if record is not None:
+            there = listed.there.get(record.fingerprint, [])
+            if listed.refusal(record) is not None:
+                there = await _held(upstream, record, candidate)
+            what = _differs(record, there)
             if what is not None:
                 left.append(what)
         elif await _is_there(upstream, candidate.difference.binding_sid):
             left.append(candidate)
     return left
+
+
+async def _held(upstream: NotifyUpstream, record: Record, candidate: _Candidate) -> list[Held]:
+    """What is there of a record whose identity cannot be listed, by the SIDs that are known."""
+    known = {candidate.difference.binding_sid, *(str(trace.sid) for trace in record.traces if trace.sid)}
+    fetched = [await upstream.bindings.fetch(sid) for sid in known]
+    return [held for binding in fetched if binding and (held := held_of(binding))]
 
 
 async def _record(service: Service, candidate: _Candidate) -> Record | None:

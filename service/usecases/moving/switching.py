@@ -77,10 +77,13 @@ async def _drop_vanished(service: Service, upstream: ChatUpstream, listed: set[b
         if gone:
             # Asked once more: pages shift, and an import may go on beside this.
             identities = list(dict.fromkeys(record.attributes.identity for record in gone))
-            there = {(b.identity, b.endpoint) for b in await upstream.bindings.of(identities)}
+            found, unlisted = await upstream.bindings.of_each(identities)
+            there = {(binding.identity, binding.endpoint) for binding in found}
             for record in gone:
-                if (record.attributes.identity, record.address) not in there:
-                    sid = record.visible_sid(Channel.CHAT) or record.sid
+                identity, sid = record.attributes.identity, record.visible_sid(Channel.CHAT) or record.sid
+                if identity in unlisted and await upstream.bindings.fetch(str(sid)) is not None:
+                    continue
+                if (identity, record.address) not in there:
                     _, wake, _ = await service.registrations.remove_binding(sid, Channel.CHAT)
                     service.wake(wake)
 

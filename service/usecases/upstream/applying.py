@@ -52,7 +52,9 @@ class Listing(NamedTuple):
 
     def refusal(self, record: Record) -> Unlisted | None:
         """What it says of an identity that may hold the record's address there: then nobody can tell what there is."""
-        return next((self.refused[identity] for identity in identities(record) if identity in self.refused), None)
+        found = [self.refused[identity] for identity in identities(record) if identity in self.refused]
+        # What may be answered another time comes before what never will.
+        return next((one for one in found if isinstance(one, NotTheApi)), found[0] if found else None)
 
     def held(self, record: Record) -> list[Held]:
         """What is there of the record's address; under identities that cannot be listed, what was known.
@@ -136,12 +138,16 @@ class Application:
             return self._broken_off(Verdict.LATER)
 
     async def _look_and_act(self, listed: Listing) -> Observation:
-        refusal = listed.refusal(self._record)
-        if isinstance(refusal, NotTheApi):
+        record, refusal = self._record, listed.refusal(self._record)
+        own = listed.refused.get(record.attributes.identity) if record.channels & Channel.NOTIFY else None
+        if isinstance(own, NotTheApi):
             # A firewall's, which may let it through another time.
-            raise refusal
-        done = await self._act(listed.held(self._record))
+            raise own
+        done = await self._act(listed.held(record))
         if refusal is not None and done.verdict is Verdict.GONE:
+            if isinstance(refusal, NotTheApi):
+                # Who else may have it is asked for until it can be told.
+                raise refusal
             # What was known is deleted; whether that was all the upstream does not say, and never will.
             return Observation(self._record, Verdict.DEAD, reason=refusal.reason)
         return done

@@ -166,7 +166,7 @@ async def test_what_fails_is_left_to_the_workers(pair: Pair) -> None:
 async def test_an_identity_that_the_upstream_refuses_holds_up_no_other(pair: Pair) -> None:
     """Of those that were asked for together each is then asked for by itself."""
     await pair.create_there("alice", OTHER)
-    pair.proxy.script("GET", Fault(Kind.REFUSAL, status=400), Fault(Kind.REFUSAL, status=400))
+    pair.proxy.refuse("Identity=bad", status=400, code=20001)
     found = await look_up(pair.service, ["bad", "alice"])
     assert [[view.address for view in views] for _, views in found] == [[], [OTHER]]
     assert (pair.lists(), await list_owed(pair.service)) == (3, 0)
