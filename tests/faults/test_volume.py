@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack, aclosing
 
 import msgspec
 import pytest
@@ -57,20 +58,19 @@ async def check_all(connection: Connection, numbers: range) -> None:
 async def run_volume(deployment: Deployment, count: int) -> tuple[dict[str, Footprint], dict[str, Footprint]]:
     """Register half, measure, register the rest, measure; answers both measurements."""
     await deployment.ready()
-    connections = [deployment.connection() for _ in range(CONNECTIONS)]
     measured = []
-    for numbers in (range(count // 2), range(count // 2, count)):
-        began = time.monotonic()
-        await register_all(connections, numbers)
-        answered = time.monotonic() - began
-        behind = await deployment.converged()
-        measured.append(deployment.footprints())
-        rate = len(numbers) / answered
-        print(f"\n{len(numbers)} devices, {rate:.0f}/s, all applied {behind:.2f} s later; {measured[-1]}")  # noqa: T201
-    await check_all(connections[0], range(count))
-    assert deployment.dead_letters() == 0
-    for connection in connections:
-        await connection.aclose()
+    async with AsyncExitStack() as stack:
+        connections = [await stack.enter_async_context(aclosing(deployment.connection())) for _ in range(CONNECTIONS)]
+        for numbers in (range(count // 2), range(count // 2, count)):
+            began = time.monotonic()
+            await register_all(connections, numbers)
+            answered = time.monotonic() - began
+            behind = await deployment.converged()
+            measured.append(deployment.footprints())
+            rate = len(numbers) / answered
+            print(f"\n{len(numbers)} devices, {rate:.0f}/s, all applied {behind:.2f} s later; {measured[-1]}")  # noqa: T201
+        await check_all(connections[0], range(count))
+        assert deployment.dead_letters() == 0
     return measured[0], measured[1]
 
 
@@ -93,25 +93,23 @@ def test_100_000_devices_are_all_applied_and_memory_is_flat(deployment: Deployme
 async def seconds_until_applied(deployment: Deployment, count: int) -> list[float]:
     """From sending a registration on an idle system to its first sight on the Notify routes, so many times."""
     await deployment.ready()
-    writer, reader = deployment.connection(), deployment.connection()
     seconds = []
-    for number in range(count):
-        identity = identity_of(number)
-        headers = app_headers(identity, "session", int(time.time()))
-        wanted = {"binding_type": "apn", "address": f"{number:064x}", "device_id": f"device-{number}"}
-        # Idle means that the worker has come to rest, too.
-        await asyncio.sleep(0.02)
-        began = time.perf_counter()
-        answer = await writer.request("POST", "/v1/registrations", headers, msgspec.json.encode(wanted))
-        assert answer.status == 202, answer
-        while True:
-            path = f"/v1/Services/{SERVICE}/Bindings?Identity={identity}"
-            if (await reader.request("GET", path, JSON)).json()["bindings"]:
-                break
-            assert time.perf_counter() - began < 10, "not applied within 10 s"
-        seconds.append(time.perf_counter() - began)
-    await writer.aclose()
-    await reader.aclose()
+    async with aclosing(deployment.connection()) as writer, aclosing(deployment.connection()) as reader:
+        for number in range(count):
+            identity = identity_of(number)
+            headers = app_headers(identity, "session", int(time.time()))
+            wanted = {"binding_type": "apn", "address": f"{number:064x}", "device_id": f"device-{number}"}
+            # Idle means that the worker has come to rest, too.
+            await asyncio.sleep(0.02)
+            began = time.perf_counter()
+            answer = await writer.request("POST", "/v1/registrations", headers, msgspec.json.encode(wanted))
+            assert answer.status == 202, answer
+            while True:
+                path = f"/v1/Services/{SERVICE}/Bindings?Identity={identity}"
+                if (await reader.request("GET", path, JSON)).json()["bindings"]:
+                    break
+                assert time.perf_counter() - began < 10, "not applied within 10 s"
+            seconds.append(time.perf_counter() - began)
     ordered = sorted(seconds)
     told = [f"{name} {1000 * ordered[int(part * (count - 1))]:.1f} ms" for name, part in _PARTS]
     print(f"\nsent to visible, {count} registrations: {', '.join(told)}")  # noqa: T201  # for the report
