@@ -21,6 +21,9 @@ CONNECTIONS = 64
 TOLERANCE = 6.0
 """MB by which a process may differ after twice as many devices: what an allocator does, not what a leak does."""
 
+CONNECTIONS_MORE = 8
+"""As many jobs as there are lanes may ask for the queue at once, and redis-py keeps the connections that took."""
+
 _LOOKUP = 1000
 
 
@@ -87,7 +90,7 @@ def test_100_000_devices_are_all_applied_and_memory_is_flat(deployment: Deployme
         half, full = runner.run(run_volume(deployment, 100_000))
     for name in ("api", "worker"):
         assert full[name].resident - half[name].resident < TOLERANCE
-        assert full[name].descriptors <= half[name].descriptors + 2
+        assert full[name].descriptors <= half[name].descriptors + CONNECTIONS_MORE
 
 
 async def seconds_until_applied(deployment: Deployment, count: int) -> list[float]:
