@@ -57,8 +57,9 @@ class Server(uvicorn.Server):
         try:
             await super().startup(sockets)
         except SystemExit:
-            # uvicorn has said why; not by which setting.
-            _log.error("cannot_listen", setting="BINDERY_PORT", host=self.config.host, port=self.config.port)
+            if not self.lifespan.should_exit:
+                # uvicorn has said why; not by which setting.
+                _log.error("cannot_listen", setting="BINDERY_PORT", host=self.config.host, port=self.config.port)
             raise
 
     def end(self, *_: object) -> None:

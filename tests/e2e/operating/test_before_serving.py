@@ -158,6 +158,16 @@ def test_a_port_that_is_taken(start: Start) -> None:
     assert failed["setting"] == "BINDERY_METRICS_PORT"
 
 
+@pytest.mark.parametrize("kind", ["api"], indirect=True)
+def test_the_port_of_the_api_is_taken(start: Start) -> None:
+    """Likewise."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        started = start(BINDERY_PORT=str(taken.getsockname()[1]))
+        assert started.ended() == ELSE
+    [failed] = started.events("cannot_listen")
+    assert failed["setting"] == "BINDERY_PORT"
+
+
 def test_a_signal_at_any_moment_of_the_start_ends_it(start: Start) -> None:
     """However early it comes: none is lost."""
     for hundredths in range(10, 100, 30):
