@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -47,6 +48,16 @@ def patient(redis_url: str, proxy_url: str, **more: str) -> dict[str, str]:
     """The same with time for a test to hold an answer."""
     times = {"BINDERY_UPSTREAM_TIMEOUT": "10", "BINDERY_UPSTREAM_LONGEST_REQUEST": "10"}
     return environment(redis_url, proxy_url, **times, **more)
+
+
+_ONE_SERVICE = ("BINDERY_SERVICE_SID", "BINDERY_CHAT_SERVICE_SID", "BINDERY_NOTIFY_", "BINDERY_CHAT_")
+
+
+def of_several(environ: dict[str, str], file: Path, services: str) -> dict[str, str]:
+    """The same for the Services of a file, which is written."""
+    file.write_text(services)
+    alike = {name: value for name, value in environ.items() if not name.startswith(_ONE_SERVICE)}
+    return {**alike, "BINDERY_SERVICES_FILE": str(file)}
 
 
 class Pair(Bench):

@@ -12,7 +12,7 @@ from service.bootstrap import Runtime, runtime
 from service.settings import load
 from service.usecases.ending import log_out
 from tests.e2e.compatible.deployment import SERVICE as THERE
-from tests.integration.upstream.pair import Pair, environment
+from tests.integration.upstream.pair import Pair, environment, of_several
 from tests.integration.workers.bench import SERVICE
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
 from tests.servers.valkey import ValkeyServer
@@ -21,7 +21,6 @@ from workers.audit import keep_auditing
 from workers.listing import keep_listing
 
 OTHER = "IS" + "2" * 32
-ONLY = ("BINDERY_SERVICE_SID", "BINDERY_CHAT_SERVICE_SID", "BINDERY_NOTIFY_", "BINDERY_CHAT_")
 SERVICES = """
 [[service]]
 sid = "{hanging_sid}"
@@ -52,12 +51,10 @@ async def running(
 ) -> AsyncIterator[Runtime]:
     """Two Services, each with an upstream that has thirty seconds for an answer."""
     valkey.call("FLUSHALL")
-    file = tmp_path / "services.toml"
     urls = {"hanging": hanging.url, "other": proxy.url}
-    file.write_text(SERVICES.format(hanging_sid=SERVICE, other_sid=OTHER, there=THERE, **urls))
-    alike = {name: value for name, value in environment(valkey.url, proxy.url).items() if not name.startswith(ONLY)}
-    times = {"BINDERY_UPSTREAM_TIMEOUT": "30", "BINDERY_UPSTREAM_LONGEST_REQUEST": "30"}
-    async with runtime(load({**alike, **times, "BINDERY_SERVICES_FILE": str(file)})) as running:
+    services = SERVICES.format(hanging_sid=SERVICE, other_sid=OTHER, there=THERE, **urls)
+    environ = environment(valkey.url, proxy.url, BINDERY_UPSTREAM_TIMEOUT="30", BINDERY_UPSTREAM_LONGEST_REQUEST="30")
+    async with runtime(load(of_several(environ, tmp_path / "services.toml", services))) as running:
         yield running
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from service.bootstrap import runtime
 from service.settings import load
-from tests.integration.upstream.pair import environment
+from tests.integration.upstream.pair import of_several, patient
 from tests.integration.workers.bench import SERVICE, Bench
 from tests.integration.workers.worker_process import WorkerProcess
 from tests.servers.fault_proxy import Fault, FaultProxy, Kind
@@ -20,7 +20,6 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.slow
 
 OTHER = "IS" + "2" * 32
-ONLY = ("BINDERY_SERVICE_SID", "BINDERY_CHAT_SERVICE_SID", "BINDERY_NOTIFY_", "BINDERY_CHAT_")
 SERVICES = """
 [[service]]
 sid = "{dead}"
@@ -43,17 +42,9 @@ def queue() -> Iterator[ValkeyServer]:
 
 def settings(valkey: ValkeyServer, queue: ValkeyServer, proxy: FaultProxy, directory: Path) -> dict[str, str]:
     """A Service whose upstream has ten seconds for an answer, and one that keeps its bindings here."""
-    file = directory / "services.toml"
-    file.write_text(SERVICES.format(dead=SERVICE, other=OTHER, url=proxy.url))
-    alike = {name: value for name, value in environment(valkey.url, proxy.url).items() if not name.startswith(ONLY)}
-    return {
-        **alike,
-        "BINDERY_QUEUE_URL": queue.url,
-        "BINDERY_SERVICES_FILE": str(file),
-        "BINDERY_UPSTREAM_TIMEOUT": "10",
-        "BINDERY_UPSTREAM_LONGEST_REQUEST": "10",
-        "BINDERY_LOG_FORMAT": "json",
-    }
+    services = SERVICES.format(dead=SERVICE, other=OTHER, url=proxy.url)
+    more = {"BINDERY_QUEUE_URL": queue.url, "BINDERY_LOG_FORMAT": "json"}
+    return of_several(patient(valkey.url, proxy.url, **more), directory / "services.toml", services)
 
 
 async def test_calls_that_hang_keep_no_other_service_waiting(
