@@ -12,7 +12,7 @@ from tests.deploy.chart.helm import CHART, Helm
 pytestmark = pytest.mark.slow
 
 SECRET = "hunter2-hunter2"
-TRIAL, PRODUCTION = "trial", "production"
+TRIAL, PRODUCTION, CLUSTER = "trial", "production", "cluster"
 
 BAD: list[tuple[str, str, Any]] = [
     # unknown keys, at every depth
@@ -101,6 +101,9 @@ BAD: list[tuple[str, str, Any]] = [
     (TRIAL, "valkey.enabled", False),
     (TRIAL, "api.autoscaling.maxReplicas", 1),
     (PRODUCTION, "redis.master", ""),
+    (PRODUCTION, "redis.passwordSecret.name", ""),
+    (PRODUCTION, "redis.tls.enabled", False),
+    (CLUSTER, "redis.sentinelPasswordSecret.name", "valkey"),
     (PRODUCTION, "redis.mode", "cluster"),
     (PRODUCTION, "redis.mode", "single"),
     (PRODUCTION, "settings.serviceSid", "IS00000000000000000000000000000001"),

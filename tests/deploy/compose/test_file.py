@@ -69,6 +69,7 @@ def test_settings_are_accepted(tmp_path: Path) -> None:
         subprocess.run(["sh", str(script)], check=True, timeout=30, capture_output=True)
         return {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
 
+    (tmp_path / "secrets").mkdir(mode=0o755)
     first = made()
     assert made() == first
     assert set(first) == {Path(secret["file"]).name for secret in FILE["secrets"].values()}

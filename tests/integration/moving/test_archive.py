@@ -239,6 +239,8 @@ async def test_the_commands(here: Bench, old: ValkeyServer, new: ValkeyServer, t
     """`bindery export` writes a file for its owner alone; `bindery import` reads it and counts, and quotes nothing."""
     await fill(here)
     first, second = tmp_path / "first.ndjson", tmp_path / "second.ndjson"
+    # What an export that was killed, or somebody else, has left in its way.
+    (tmp_path / "first.ndjson.part").touch(mode=0o644)
 
     async def run(server: ValkeyServer, *words: str) -> Result:
         return await asyncio.to_thread(

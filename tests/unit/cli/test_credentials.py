@@ -1,6 +1,8 @@
 from pathlib import Path
 
-from service.cli import credentials
+import pytest
+
+from service.cli import credentials, local
 from service.settings import load
 
 
@@ -38,3 +40,18 @@ def test_a_file_of_an_older_version_is_completed(tmp_path: Path) -> None:
 def test_a_services_file_takes_the_place_of_the_generated_service(tmp_path: Path) -> None:
     """`bindery up` with a Services file does not contradict itself."""
     assert "BINDERY_SERVICE_SID" not in credentials.ensure(tmp_path, {"BINDERY_SERVICES_FILE": "services.toml"})
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """As one that cannot be read, whatever is wrong with it."""
+    (tmp_path / credentials.FILE).write_bytes(b"BINDERY_SECRET_KEY=\xff")
+    with pytest.raises(OSError, match="not a file in UTF-8"):
+        credentials.read(tmp_path)
+
+
+def test_the_data_directory_may_be_told_of_as_a_secret_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a file of its name."""
+    monkeypatch.delenv("BINDERY_DATA_DIR", raising=False)
+    monkeypatch.setenv("BINDERY_SECRETS_DIR", str(tmp_path))
+    (tmp_path / "BINDERY_DATA_DIR").write_text(f"{tmp_path / 'data'}\n")
+    assert local.data_dir() == (tmp_path / "data").resolve()
