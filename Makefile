@@ -42,7 +42,7 @@ lint: $(DEPLOY_STAMP) ## format, lint, types, import rules and the README's tabl
 check: lint test slow ## everything CI asks
 
 proof: $(DEPLOY_STAMP) ## run the long proofs: load, endurance, randomised faults (45 minutes; TIMES=10 for ten in a row)
-	@for time in $$(seq $(TIMES)); do $(BIN)/python -m pytest -m proof || exit 1; done
+	@for time in $$(seq $(TIMES)); do $(BIN)/python -m pytest -m proof -o faulthandler_timeout=3600 || exit 1; done
 
 soak: $(DEV_STAMP) ## half an hour of load with every fault in random order (SECONDS=1800); report under .bindery/soak
 	@$(BIN)/python -m tests.faults.soak --seconds $(SECONDS)

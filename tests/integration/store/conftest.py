@@ -14,10 +14,23 @@ from tests.servers.cluster import ValkeyCluster
 from tests.servers.valkey import ValkeyServer
 
 
-@pytest.fixture(scope="session", params=["standalone", "cluster"])
-def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    with ValkeyServer() if request.param == "standalone" else ValkeyCluster() as server:
+@pytest.fixture(scope="session")
+def standalone() -> Iterator[str]:
+    with ValkeyServer() as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    with ValkeyCluster() as cluster:
+        yield cluster.url
+
+
+# Not of the session itself: it would be made anew whenever the parameter changes, and a Cluster takes seconds.
+@pytest.fixture(params=["standalone", "cluster"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(request.param)
+    return url
 
 
 @pytest.fixture

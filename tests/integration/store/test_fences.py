@@ -63,7 +63,7 @@ async def test_servers_are_not_fenced_by_devices(desk: Desk) -> None:
 async def in_one_second(desk: Desk) -> int:
     """The current second, with most of it left."""
     second, micros = await desk.time()
-    while micros > 600_000:
+    while micros > 300_000:
         second, micros = await desk.time()
     return second
 

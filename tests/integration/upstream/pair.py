@@ -120,13 +120,7 @@ class Pair(Bench):
         self._longest(LONGEST)
         anchor, store = self.service.section.anchor, self.running.store
         await store.command("HDEL", anchor, "until1", key=anchor)
-        for number in range(LANES):
-            key = b"%b:n%d" % (anchor, number)
-            found: Any = await store.command("ZRANGE", key, 0, -1, "WITHSCORES", key=anchor)
-            for member, score in zip(found[::2], found[1::2], strict=True):
-                # Not the leases: these have a fraction.
-                if float(score).is_integer():
-                    await store.command("ZADD", key, "XX", 1, member, key=anchor)
+        await self.delays_are_over()
 
     async def no_call_is_under_way(self) -> None:
         """As if all calls of before a cut-over had ended when they are to have ended at the latest: by now."""

@@ -47,10 +47,12 @@ async def hanging(upstream_url: str) -> AsyncIterator[FaultProxy]:
 
 @pytest.fixture
 async def running(
-    valkey: ValkeyServer, proxy: FaultProxy, hanging: FaultProxy, tmp_path: Path
+    valkey: ValkeyServer, proxy: FaultProxy, hanging: FaultProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Runtime]:
     """Two Services, each with an upstream that has thirty seconds for an answer."""
     valkey.call("FLUSHALL")
+    monkeypatch.setattr("workers.audit.EVERY_SECONDS", 0.1)
+    monkeypatch.setattr("workers.listing.EVERY_SECONDS", 0.1)
     urls = {"hanging": hanging.url, "other": proxy.url}
     services = SERVICES.format(hanging_sid=SERVICE, other_sid=OTHER, there=THERE, **urls)
     environ = environment(valkey.url, proxy.url, BINDERY_UPSTREAM_TIMEOUT="30", BINDERY_UPSTREAM_LONGEST_REQUEST="30")

@@ -60,6 +60,7 @@ async def test_a_call_that_was_under_way_at_the_switch_is_ours(pair: Pair) -> No
     await log_out(pair.service, "alice", device_id="phone")
     await pair.converge()
     await undo(pair.service, Channel.NOTIFY)
+    await pair.time_passes()
     await pair.converge()
     assert await shown(pair, "alice") == set()
     assert await pair.owners() == {}

@@ -80,5 +80,6 @@ async def test_what_was_taken_over_meanwhile_and_logged_out_before_its_turn_goes
     await pair.converge()
     await undo(pair.service, Channel.NOTIFY)
     await log_out(pair.service, "bob", device_id="phone")
+    await pair.time_passes()
     await pair.converge()
     assert await pair.owners() == {}

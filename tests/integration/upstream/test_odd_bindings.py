@@ -17,6 +17,8 @@ from tests.integration.upstream.foreign import Foreign, chat_alone
 from tests.integration.upstream.pair import environment
 from tests.servers.valkey import ValkeyServer
 
+pytestmark = pytest.mark.usefixtures("quick_backoff")
+
 
 async def said(environ: dict[str, str], *words: str) -> Result:
     """What a command says."""

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-
 import pytest
 
 from tests.integration.upstream.pair import Pair
-from tests.servers.fault_proxy import Kind
 
 
-async def test_while_that_is_refused_it_is_looked_at_less_and_less(pair: Pair) -> None:
+async def test_while_that_is_refused_it_is_looked_at_no_more_often(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """A firewall refuses the new one, which may last for days."""
     await pair.bind("alice", "token-1", "phone")
     await pair.converge()
     pair.proxy.refuse("Address=token-2", status=403, code=None)
+    monkeypatch.setattr("service.usecases.upstream.applying.backoff_ms", lambda _: 60_000)
     await pair.bind("alice", "token-2", "phone")
-    looks, end = 0, time.monotonic() + 4
-    take = pair.upstream.ledger.take
 
-    async def counted(*args: object) -> object:
-        nonlocal looks
-        lease = await take(*args)  # type: ignore[arg-type]
-        looks += sum(t.record.address == "token-1" for t in lease.taken) if lease else 0
-        return lease
+    async def both_wait() -> bool:
+        soon = await pair.service.adoptions.begin() + 50_000
+        return [due > soon for _, _, due in await pair.owed()] == [True, True]
 
-    pair.upstream.ledger.take = counted  # type: ignore[method-assign,assignment]
-    while time.monotonic() < end:
-        await pair.drain_notify()
-        await asyncio.sleep(0.05)
-    assert looks < 3 * pair.proxy.faults[Kind.REFUSAL]
+    await pair.drain_until(both_wait)
     pair.proxy.calm()
+    monkeypatch.setattr("service.usecases.upstream.applying.backoff_ms", lambda _: 20)
+    await pair.time_passes()
     await pair.converge()
     assert await pair.owners() == {"token-2": "alice"}
 

@@ -108,6 +108,29 @@ class Bench:
         clock: Any = await self.running.store.command("TIME", key=self.service.section.anchor)
         return await self._entries([Ledger.NOTIFY], int(clock[0]) * 1000 + int(clock[1]) // 1000)
 
+    async def owed(self) -> list[tuple[bytes, bytes, float]]:
+        """What the Notify ledger holds: key of the lane, entry, due at (milliseconds; a lease's have a fraction)."""
+        anchor, owed = self.service.section.anchor, []
+        for lane in range(LANES):
+            key = b"%b:n%d" % (anchor, lane)
+            found: Any = await self.running.store.command("ZRANGE", key, 0, -1, "WITHSCORES", key=anchor)
+            owed += [(key, entry, float(score)) for entry, score in zip(found[::2], found[1::2], strict=True)]
+        return owed
+
+    async def delays_are_over(self) -> None:
+        """As if what is to be tried later had waited for long."""
+        await self._set_due("1", leased=False)
+
+    async def leases_are_over(self) -> None:
+        """As if whoever holds a lease had died long ago."""
+        await self._set_due("1.5", leased=True)
+
+    async def _set_due(self, score: str, *, leased: bool) -> None:
+        anchor = self.service.section.anchor
+        for key, entry, due in await self.owed():
+            if due.is_integer() is not leased:
+                await self.running.store.command("ZADD", key, "XX", score, entry, key=anchor)
+
     async def _entries(self, ledgers: Iterable[Ledger], until: int | str) -> int:
         anchor, total = self.service.section.anchor, 0
         for ledger in ledgers:
