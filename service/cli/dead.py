@@ -62,7 +62,10 @@ def retry(name: str | None, everything: bool, wanted: str | None, as_json: bool)
 @_service_option
 @_json_option
 def drop(name: str | None, everything: bool, wanted: str | None, as_json: bool) -> None:
-    """Forget the dead letter NAME, or all of them; what they are about stays failed until it is registered again."""
+    """Forget the dead letter NAME, or all of them.
+
+    A registration stays failed until it is registered again. A removal is given up: what the upstream has stays there.
+    """
     _change(name, everything, wanted, as_json, _drop)
 
 

@@ -29,7 +29,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-@click.command("reconcile", short_help="Show which of an identity's Chat bindings must go, and why.")
+@click.command("reconcile", short_help="Delete an identity's unwanted Chat bindings at the upstream.")
 @click.option("--identity", required=True, help="Whose bindings.")
 @click.option("--service", "wanted", metavar="NAME", help="The Service: its SID or name; the first by default.")
 @click.option("--dry-run", is_flag=True, help="Change nothing.")
