@@ -49,11 +49,15 @@ async def _run(path: Path, wanted: str | None) -> tuple[int, int]:
             beside = path.with_name(path.name + ".part")
             # Anew: what lies there may be somebody else's to read.
             beside.unlink(missing_ok=True)
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                lines = await _write(service, file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
+            try:
+                with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                    lines = await _write(service, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(path)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
         return lines, await settled(service, 0.0)
 
 

@@ -9,6 +9,7 @@ Texts are as long as a record holds them: what an upstream has need not keep to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, TypeAlias
 
@@ -104,6 +105,9 @@ Line: TypeAlias = Head | RegistrationLine | ChatLine
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 encode_line = msgspec.json.Encoder().encode
 
+_QUOTED = re.compile(r" '.*'| \".*\"|(?<=unknown field) `.*`(?= - at|$)", re.DOTALL)
+"""What msgspec repeats of a line: a value, or the name of a field; an address, if it is in the wrong place."""
+
 
 def decode_line(raw: bytes, number: int) -> Line:
     """The line of that number, counted from 1.
@@ -115,7 +119,7 @@ def decode_line(raw: bytes, number: int) -> Line:
         line = _decoder.decode(raw)
     except msgspec.ValidationError as error:
         # Its text names the field and the rule. From None: a cause would quote the line.
-        raise UnreadableLine(f"line {number}: {error}") from None
+        raise UnreadableLine(f"line {number}: {_QUOTED.sub('', str(error))}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise UnreadableLine(f"line {number}: not a JSON object") from None
     if not isinstance(line, Head) and any(len(part) > limits.PART_BYTES for part in _parts(line)):

@@ -42,4 +42,4 @@ def read_redirection(error: ReplyError, asked: TCP) -> tuple[int, TCP]:
     """Reads `MOVED slot host:port` or `ASK slot host:port`. Raises ValueError if it is neither."""
     slot, _, endpoint = error.message.partition(" ")
     host, _, port = endpoint.split(" ")[0].rpartition(":")
-    return int(slot), TCP(host.strip("[]") or asked.host, int(port))
+    return int(slot), TCP(host.strip("[]?") or asked.host, int(port))

@@ -76,25 +76,17 @@ class Section:
             StoreUnavailable: no answer in time; a write may have taken effect.
             StoreFull: the store refuses writes for want of memory or disk.
         """
-        left: float | None = None
-        if not self._opened:
-            began = time.monotonic()
-            try:
-                async with asyncio.timeout(self.redis.timeout):
-                    await self.open()
-            except TimeoutError:
-                raise StoreUnavailable("The store cannot be reached; nothing was changed") from None
-            left = self._left(began)
+        left = None if self._opened else await self._open_in_time()
         try:
             return await self._run(name, args, left)
         except ReplyError as error:
             if error.code != "NOANCHOR":
                 raise _translated(error) from None
         # The store was emptied under us. The script wrote nothing; make the anchor and run it again.
-        began = time.monotonic()
-        await self._open()
+        self._opened = False
+        left = await self._open_in_time()
         try:
-            return await self._run(name, args, self._left(began))
+            return await self._run(name, args, left)
         except ReplyError as error:
             raise _translated(error) from None
 
@@ -109,7 +101,14 @@ class Section:
     async def follow(self) -> None:
         """See where the bindings are kept now; without an upstream nowhere else."""
 
-    def _left(self, began: float) -> float:
+    async def _open_in_time(self) -> float:
+        """Answers the seconds that are left of a call's time."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.redis.timeout):
+                await self.open()
+        except TimeoutError:
+            raise StoreUnavailable("The store cannot be reached; nothing was changed") from None
         return max(_LEAST_SECONDS, began + self.redis.timeout - time.monotonic())
 
     async def _run(self, name: str, args: Sequence[Any], seconds: float | None = None) -> Any:

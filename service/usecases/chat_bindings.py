@@ -88,11 +88,14 @@ def owner_of(service: Service, user: str) -> bytes:
 @_asked_again
 async def fetch(service: Service, sid: str, owner: bytes | None = None) -> ChatBinding | None:
     """The binding of a SID (of this owner, if one is given), or None."""
+    parsed = BindingSid.parse(sid)
+    if parsed is None:
+        # At an upstream it would be a path of its own.
+        return None
     if service.chat_upstream is not None:
         shown = await chat_at_upstream.fetch(service, service.chat_upstream, sid, owner)
         return _foreign(service, shown) if shown else None
-    parsed = BindingSid.parse(sid)
-    record = await service.reading.binding(parsed, chat=True) if parsed else None
+    record = await service.reading.binding(parsed, chat=True)
     if record is None or (owner is not None and record.owner != owner):
         return None
     binding = _binding(record)
@@ -102,11 +105,11 @@ async def fetch(service: Service, sid: str, owner: bytes | None = None) -> ChatB
 @_asked_again
 async def delete(service: Service, sid: str, owner: bytes = b"", traceparent: str | None = None) -> bool:
     """Take the Chat channel out of a registration; answers whether there was such a binding."""
-    if service.chat_upstream is not None:
-        return await chat_at_upstream.delete(service, service.chat_upstream, sid, owner or None, traceparent)
     parsed = BindingSid.parse(sid)
     if parsed is None:
         return False
+    if service.chat_upstream is not None:
+        return await chat_at_upstream.delete(service, service.chat_upstream, sid, owner or None, traceparent)
     removed, wake, _ = await service.registrations.remove_binding(
         parsed, Channel.CHAT, owner=owner, at_once=service.at_once
     )

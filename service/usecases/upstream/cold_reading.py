@@ -82,10 +82,10 @@ class ColdReads:
         while wanted:
             flights = self._under_way(wanted)
             others = [one for one in wanted if one.name not in flights]
-            awaited: list[Asked] = []
+            awaited: set[Asked] = set()
             if others:
                 standings = await self._claimed(others)
-                awaited = [one for one, standing in standings if standing is Standing.AWAITED]
+                awaited = {one for one, standing in standings if standing is Standing.AWAITED}
                 known = known and all(standing is not Standing.OWED for _, standing in standings)
                 flights |= self._under_way(others)
             now = time.monotonic()

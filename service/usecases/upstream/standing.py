@@ -55,6 +55,8 @@ async def _ask(name: str, upstream: NotifyUpstream | ChatUpstream, seconds: floa
     attempt = Attempt(time.monotonic() + 2 * upstream.config.timeout + _PATIENCE)
     try:
         async with asyncio.timeout(seconds):
+            # Else a store that does not answer would look like an upstream that does not.
+            await upstream.account.admission.health()
             await upstream.bindings.page(attempt=attempt)
     except UpstreamError as error:
         return msgspec.structs.replace(standing, fault=f"{error.reason}: {_mending(error)}")

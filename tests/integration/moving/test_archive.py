@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import stat
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from service.domain.addresses import BindingType
-from service.domain.archive import UnreadableLine, encode_line
+from service.domain.archive import Line, UnreadableLine, encode_line
+from service.domain.errors import StoreUnavailable
 from service.domain.record import Channel
 from service.store.archives import Restored
 from service.usecases import chat_bindings, notify_bindings
@@ -24,6 +27,7 @@ from service.usecases.looking_up import look_up
 from service.usecases.moving.exporting import export
 from service.usecases.moving.restoring import Progress, restore
 from service.usecases.registering import Request, register
+from service.usecases.service import Service
 from tests.integration.workers.bench import Bench, environment
 from tests.servers.valkey import ValkeyServer
 
@@ -225,6 +229,44 @@ async def test_a_faulty_line_is_named(there: Bench, lines: bytes, fault: str) ->
     """By its number and the rule that it breaks."""
     with pytest.raises(UnreadableLine, match=fault):
         await restored(there, lines)
+
+
+@pytest.mark.parametrize(
+    ("field", "rule"),
+    [
+        (b'"binding_type":"+1555 \'0100\'"', r"line 2: Invalid enum value - at `\$.binding_type`$"),
+        (b'"+15550100":1', "line 2: Object contains unknown field$"),
+        (b'"line":"+15550100"', r"line 2: Invalid value - at `\$.line`$"),
+        (b'"address":15550100', r"line 2: Expected `str`, got `int` - at `\$.address`$"),
+    ],
+)
+async def test_what_is_in_the_wrong_place_is_not_quoted(here: Bench, there: Bench, field: bytes, rule: str) -> None:
+    """In a file whose columns were shifted by hand it is an address."""
+    await bind(here, "alice", "token-1")
+    head, line, *_ = (await archive(here)).splitlines()
+    name = field.split(b":", maxsplit=1)[0]
+    wrong = re.sub(name + rb":[^,}]*", field, line) if name + b":" in line else line[:-1] + b"," + field + b"}"
+    with pytest.raises(UnreadableLine, match=rule):
+        await restored(there, head + b"\n" + wrong + b"\n")
+
+
+async def test_an_export_that_fails_leaves_nothing(
+    here: Bench, old: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The half of it has addresses, too."""
+    await bind(here, "alice", "token-1")
+
+    async def breaks_off(service: Service) -> AsyncIterator[list[Line]]:
+        async for lines in export(service):
+            yield lines
+            raise StoreUnavailable
+
+    monkeypatch.setattr("service.cli.export.export", breaks_off)
+    environ = {**environment(old.url), "BINDERY_DATA_DIR": str(tmp_path / "data")}
+    done = await asyncio.to_thread(CliRunner().invoke, main, ["export", str(tmp_path / "all")], env=environ)
+    assert done.exit_code == 1, done.output
+    assert not (tmp_path / "all.part").exists()
+    assert not (tmp_path / "all").exists()
 
 
 async def test_a_version_of_a_time_to_come_is_not_taken(here: Bench, there: Bench) -> None:

@@ -65,6 +65,23 @@ async def test_a_store_emptied_under_us_is_made_again_and_versions_do_not_restar
     assert after.record.version > before.record.version
 
 
+async def test_it_is_made_again_once_for_all_who_find_it_empty(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy API would ask a store that has just come back for as much as it has requests under way."""
+    await desk.login("alice", "token")
+    looks, look = 0, desk.section.look
+
+    async def counted() -> bool:
+        nonlocal looks
+        looks += 1
+        return await look()
+
+    monkeypatch.setattr(desk.section, "look", counted)
+    await desk.redis.command("DEL", desk.section.anchor, key=desk.section.anchor)
+    await asyncio.gather(*(desk.login(f"user-{n}", f"token-{n}") for n in range(50)))
+    assert looks == 1
+    assert await desk.desired("user-49") == {"token-49"}
+
+
 async def test_a_record_of_another_layout_is_never_overwritten(desk: Desk) -> None:
     """A record whose layout is not known fails the request instead of being misread."""
     await desk.login("alice", "token")

@@ -51,6 +51,14 @@ async def test_the_routes_read_through_and_show_nobody_what_he_has_lost(chat: Pa
         await shown()
 
 
+@pytest.mark.parametrize("sid", ["?", "x y", "../../../Services", "BS1", "alices-token"])
+async def test_what_is_no_sid_is_not_asked_for(chat: Pair, sid: str) -> None:
+    """It would be another path of the upstream's, asked for in our name."""
+    assert await chat_bindings.fetch(chat.service, sid) is None
+    assert not await chat_bindings.delete(chat.service, sid)
+    assert chat.proxy.seen == []
+
+
 async def test_a_list_of_everything_is_the_upstreams_without_what_was_lost(chat: Pair, there: There) -> None:
     """Page by page in its order, each binding once; never what was logged out, or is somebody else's by now."""
     await there.connect("alice", "e-phone", "e-pc", "e-tablet")

@@ -44,6 +44,15 @@ def test_an_upstream_that_is_not_there_is_a_fault(valkey: ValkeyServer, tmp_path
     assert "no connection" in done.output
 
 
+async def test_a_store_that_does_not_answer_is_told_apart(upstream_url: str) -> None:
+    """It keeps the rate at which the upstream may be asked; the upstream has nothing to do with that."""
+    with ValkeyServer() as own:
+        async with runtime(load(environment(own.url, upstream_url))) as running:
+            own.kill()
+            [standing] = await ask_upstreams(running.directory)
+    assert standing.fault == "not asked: the store, which keeps its rate, did not answer"
+
+
 async def test_at_a_start_each_account_is_asked_once(valkey: ValkeyServer, tmp_path: Path) -> None:
     """However many Services share it; `bindery check` asks for each."""
     valkey.call("FLUSHALL")
