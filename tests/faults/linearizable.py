@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import NamedTuple, TypeAlias
 
 from tests.faults.effects import Projection, State, after, possible
 from tests.faults.history import NEVER, Op, Write
@@ -42,6 +44,9 @@ def first_unexplained(address: str, history: Sequence[Projection], fences: Calla
     return _Search(address, history, fences).run()
 
 
+_Cost: TypeAlias = tuple[int, int]
+
+
 class _Search:
     def __init__(self, address: str, history: Sequence[Projection], fences: Callable[[Op, Op], bool]) -> None:
         self._address = address
@@ -51,6 +56,7 @@ class _Search:
         self._reads: set[int] = set()
         self._writes: dict[int, Write] = {}
         self._forever: frozenset[int] = frozenset(n for n, p in enumerate(history) if p.op.end == NEVER)
+        self._numbers = count()
 
     def run(self) -> int | None:
         configs = {Config(None, frozenset())}
@@ -98,21 +104,26 @@ class _Search:
 
     def _returned(self, n: int, configs: Iterable[Config]) -> set[Config]:
         reached = {config for config in configs if n in config.used}
-        frontier = [config for config in configs if n not in config.used]
-        seen = set(frontier)
+        frontier = [(self._cost(config), config) for config in configs if n not in config.used]
+        heapify(frontier)
+        lean, looks = _Lean(self._forever), 0
         while frontier:
-            config = frontier.pop()
+            _, config = heappop(frontier)
+            if not lean.takes(config):
+                continue
+            looks += 1
+            if looks > LIMIT:
+                raise Overwhelmed(f"{len(self._writes)} open writes")
             for following in self._steps(config):
-                if following in seen:
-                    continue
-                seen.add(following)
-                if len(seen) > LIMIT:
-                    raise Overwhelmed(f"{len(self._writes)} open writes")
                 if n in following.used:
                     reached.add(following)
                 else:
-                    frontier.append(following)
+                    heappush(frontier, (self._cost(following), following))
         return self._leanest({Config(c.state, c.used - {n}) for c in reached})
+
+    def _cost(self, config: Config) -> _Cost:
+        # The number of its kind keeps what cannot be compared from being compared.
+        return len(config.used & self._forever), next(self._numbers)
 
     def _steps(self, config: Config) -> Iterable[Config]:
         tried: set[tuple[Write, frozenset[int]]] = set()
@@ -128,14 +139,25 @@ class _Search:
                 yield self._settled(Config(state, config.used | {n}))
 
     def _leanest(self, configs: set[Config]) -> set[Config]:
-        # What may happen at any later time, or never, is worth more unused: drop whoever used more to stand the same.
-        kept: dict[tuple[State, frozenset[int]], list[frozenset[int]]] = {}
-        for config in sorted(configs, key=lambda c: len(c.used & self._forever)):
-            optional = config.used & self._forever
-            rivals = kept.setdefault((config.state, config.used - self._forever), [])
-            if not any(rival <= optional for rival in rivals):
-                rivals.append(optional)
-        return {Config(state, used | optional) for (state, used), found in kept.items() for optional in found}
+        lean = _Lean(self._forever)
+        return {config for config in sorted(configs, key=self._cost) if lean.takes(config)}
+
+
+class _Lean:
+    """What may happen at any later time, or never, is worth more unused: who used more to stand the same is let go."""
+
+    def __init__(self, forever: frozenset[int]) -> None:
+        self._forever = forever
+        self._kept: dict[tuple[State, frozenset[int]], list[frozenset[int]]] = defaultdict(list)
+
+    def takes(self, config: Config) -> bool:
+        """Whether nobody before stood the same with less. Asked of those first who used least."""
+        optional = config.used & self._forever
+        rivals = self._kept[config.state, config.used - self._forever]
+        if any(rival <= optional for rival in rivals):
+            return False
+        rivals.append(optional)
+        return True
 
 
 def _moments(history: Sequence[Projection]) -> list[tuple[int, bool]]:

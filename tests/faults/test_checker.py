@@ -175,6 +175,16 @@ def test_an_unknown_outcome_does_not_stay_unknown_for_good(absent: float, presen
     assert bool(rules(late)) == broken
 
 
+def test_many_unknown_outcomes_at_once_can_be_decided() -> None:
+    """As when a primary hangs for seconds, and everybody wants the same address: in any order, some never."""
+    open_ = [
+        Register(address=A, identity=f"user-{n}", device="phone", session=f"s{n}", issued_at=999_000) for n in range(24)
+    ]
+    writes: list[Told] = [(n / 100, 9, write, Outcome.UNKNOWN) for n, write in enumerate(open_)]
+    assert rules(history(*writes, (1, 2, seen(**{"user-3": NOTIFY})), (3, 4, seen(**{"user-17": NOTIFY})))) == set()
+    assert rules(history(*writes, (1, 2, seen(nobody=NOTIFY)))) == {"order"}
+
+
 def test_a_rotation_takes_the_old_address_with_it() -> None:
     """The same device registers another address: the first one is gone, whoever had it."""
     rotated = Register(address="another", identity="bob", device="phone")
