@@ -22,7 +22,7 @@ from service.bootstrap import Runtime, runtime
 from service.domain.errors import BinderyError
 from service.domain.limits import BODY_BYTES
 from service.logs import configure, on_loop_error
-from service.readiness import Liveness, Readiness, readiness
+from service.readiness import API_NEEDS, Liveness, Readiness, readiness
 from service.settings import Settings, load
 from service.settings.loading import METRICS_FD
 from service.standing import open_store
@@ -90,7 +90,7 @@ def _probes(running: Runtime) -> dict[str, Probe]:
         return True, Liveness()
 
     async def ready() -> tuple[bool, Readiness]:
-        found = await readiness(running, lifecycle.process.said)
+        found = await readiness(running, lifecycle.process.said, API_NEEDS)
         return found.ready, found
 
     return {"/livez": live, "/readyz": ready}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 
 import msgspec
 
@@ -13,6 +13,12 @@ from service.redis import RedisError, Refused
 
 _SECONDS = 1.5
 """For all checks together, however long a call to the store may take."""
+
+API_NEEDS = ("store",)
+"""Requests are answered without the queue: its loss must not take every API from its load balancer at once."""
+
+WORKER_NEEDS = ("store", "queue")
+"""Nobody's requests wait for a worker; a roll-out with a wrong queue stops at it."""
 
 
 class Liveness(msgspec.Struct, frozen=True):
@@ -28,13 +34,13 @@ class Readiness(msgspec.Struct, frozen=True):
     checks: dict[str, str]
 
 
-async def readiness(runtime: Runtime, own: str = "ok") -> Readiness:
-    """Whether store and job queue answer, and the store is ours; ``own`` is what the process says of itself."""
+async def readiness(runtime: Runtime, own: str, needs: Collection[str]) -> Readiness:
+    """Whether store and job queue answer, as far as the process ``needs`` them; ``own`` is what it says of itself."""
     asked = {"store": _store(runtime), "queue": _said(runtime.queue_store.ping())}
     checks = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
     if own != "ok":
         checks["process"] = own
-    return Readiness(all(state == "ok" for state in checks.values()), checks)
+    return Readiness(all(checks[name] == "ok" for name in checks if name in (*needs, "process")), checks)
 
 
 async def _store(runtime: Runtime) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from service.bootstrap import Runtime
-from service.readiness import Liveness, Readiness, readiness
+from service.readiness import WORKER_NEEDS, Liveness, Readiness, readiness
 from service.telemetry.listener import Probe
 
 _PATIENCE = 60.0
@@ -41,5 +41,5 @@ class Health:
     async def ready(self) -> tuple[bool, Readiness]:
         """Whether it can take work."""
         own = "stopping" if self._stop.is_set() else "ok" if self.started else "starting"
-        found = await readiness(self._running, own)
+        found = await readiness(self._running, own, WORKER_NEEDS)
         return found.ready, found

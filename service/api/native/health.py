@@ -10,7 +10,7 @@ from service import __version__, lifecycle
 from service.api.native.bodies import NativeRequest
 from service.bootstrap import Runtime
 from service.domain.errors import StoreUnavailable
-from service.readiness import Liveness, Readiness, readiness
+from service.readiness import API_NEEDS, Liveness, Readiness, readiness
 
 OPEN: list[dict[str, list[str]]] = [{}]
 """What a route asks for that anyone may call (OpenAPI 3.1, Operation Object): not what all others ask for."""
@@ -34,9 +34,9 @@ async def livez() -> Liveness:
     security=OPEN,
 )
 async def readyz(request: NativeRequest) -> Response[Readiness]:
-    """Ready to serve: the store and the job queue answer, and the store is ours. 503 if not, naming what is not."""
+    """Ready to serve: the store answers, and is ours; 503 if not. It names what is away, the job queue, too."""
     runtime: Runtime = request.app.state.runtime
-    found = await readiness(runtime, lifecycle.process.said)
+    found = await readiness(runtime, lifecycle.process.said, API_NEEDS)
     if found.ready:
         return Response(found)
     headers = {"Retry-After": str(StoreUnavailable.retry_after)}

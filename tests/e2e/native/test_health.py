@@ -42,6 +42,18 @@ async def test_a_store_that_is_away(environ: dict[str, str]) -> None:
             assert (await native.register()).status_code == 202
 
 
+async def test_a_queue_that_is_away(environ: dict[str, str]) -> None:
+    """It is told of; but requests are answered, so that no load balancer should send them elsewhere."""
+    with ValkeyServer() as queue:
+        queue.kill()
+        async with serving(settings_of(environ, BINDERY_QUEUE_URL=queue.url, BINDERY_REDIS_TIMEOUT="0.5")) as api:
+            native = Native(api)
+            ready = await native.client.get("/readyz")
+            checks = {"store": "ok", "queue": "unreachable"}
+            assert (ready.status_code, ready.json()) == (200, {"ready": True, "checks": checks})
+            assert (await native.register()).status_code == 202
+
+
 async def test_the_document_and_its_page(native: Native) -> None:
     """OpenAPI 3.1 at /schema, with the bodies that the routes read, on a page that loads nothing from elsewhere."""
     document = (await native.client.get("/schema/openapi.json", auth=NO_AUTH)).json()
