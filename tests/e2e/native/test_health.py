@@ -89,8 +89,10 @@ async def test_the_page_is_where_clients_see_it(environ: dict[str, str]) -> None
         assert document["servers"] == [{"url": "/push"}]
 
 
-async def test_readiness_of_a_store_that_hangs(environ: dict[str, str]) -> None:
-    """Said within two seconds, however long a call may take, with Retry-After; all checks are made at once."""
+async def test_readiness_of_a_store_that_hangs(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said in time, however long a call may take, with Retry-After; all checks are made at once."""
+    # One check's time is far from the limit here: a machine that is busy is no failure.
+    monkeypatch.setattr("service.readiness._SECONDS", 0.3)
     with ValkeyServer() as own, ValkeyServer() as queue:
         more = {"BINDERY_REDIS_URL": own.url, "BINDERY_QUEUE_URL": queue.url, "BINDERY_REDIS_TIMEOUT": "5"}
         async with serving(settings_of(environ, **more)) as api:

@@ -31,7 +31,7 @@ async def test_requests_do_not_queue_for_the_first_opening(
     else:
         own.kill()
     try:
-        async with serving(settings_of(environ, BINDERY_REDIS_URL=own.url)) as api:
+        async with serving(settings_of(environ, BINDERY_REDIS_URL=own.url, BINDERY_REDIS_TIMEOUT="0.5")) as api:
             native = Native(api)
 
             async def timed() -> tuple[int, float]:
