@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +13,6 @@ from twilio.base.exceptions import (  # type: ignore[import-untyped]  # the SDK 
 )
 from twilio.rest import Client  # type: ignore[import-untyped]  # the same
 
-from tests.e2e.compatible.api_process import api_process
 from tests.e2e.compatible.deployment import ACCOUNT, CHAT, SERVICE, TOKEN, bind_chat_of, settings_of
 
 
@@ -27,13 +24,6 @@ def client(request: pytest.FixtureRequest, server: str) -> Client:
     client.chat.base_url = server + ("/chat" if request.param else "")
     client.conversations.base_url = server + "/conversations"
     return client
-
-
-@pytest.fixture
-def server(environ: dict[str, str], tmp_path: Path) -> Iterator[str]:
-    """A running API process."""
-    with api_process(environ, tmp_path) as url:
-        yield url
 
 
 def test_notify(client: Client) -> None:
