@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import pytest
 
@@ -16,9 +18,10 @@ PATIENCE = 30.0
 
 
 class Up:
-    """A running `bindery up` and the lines it prints."""
+    """A running `bindery up` and the lines it prints. Leaving the context stops what still runs."""
 
     def __init__(self, data_dir: Path, **environ: str) -> None:
+        self.data_dir = data_dir
         self.environ = self.environment(data_dir, **environ)
         self.printed: list[str] = []
         self._arrived: queue.Queue[str | None] = queue.Queue()
@@ -84,11 +87,31 @@ class Up:
         return found
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """Signal it, and answer its exit status."""
+        """Signal it, and answer its exit status.
+
+        Raises subprocess.TimeoutExpired if it does not end in time; then it has been killed.
+        """
         self.process.send_signal(number)
-        status = self.process.wait(PATIENCE)
+        try:
+            status = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            # Its children end with it.
+            self.process.kill()
+            self.process.wait()
+            raise
         self._reader.join(PATIENCE)
         return status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            status = self.stop(signal.SIGTERM)
+            # What the test itself has to say goes before.
+            assert status == 0 or kind is not None, f"it ended with status {status}"
 
 
 def processes() -> list[tuple[int, int, str]]:
@@ -112,9 +135,5 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def up(data_dir: Path) -> Iterator[Up]:
     """A `bindery up` with a port and data of its own; the test waits for what it needs."""
-    running = Up(data_dir)
-    try:
+    with Up(data_dir) as running:
         yield running
-    finally:
-        if running.process.poll() is None:
-            running.stop(signal.SIGTERM)

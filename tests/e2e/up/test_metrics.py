@@ -20,12 +20,8 @@ from tests.servers.valkey import wait_until
 @pytest.fixture
 def counted(data_dir: Path) -> Iterator[Up]:
     """A `bindery up` with two API processes and metrics."""
-    running = Up(data_dir, BINDERY_METRICS_PORT="0", BINDERY_API_PROCESSES="2")
-    try:
+    with Up(data_dir, BINDERY_METRICS_PORT="0", BINDERY_API_PROCESSES="2") as running:
         yield running
-    finally:
-        if running.process.poll() is None:
-            running.stop(signal.SIGTERM)
 
 
 def value(url: str, sample: str) -> float:
@@ -79,15 +75,15 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(data_dir: Path) -> None:
     """As with anything else in the data directory."""
     data_dir.mkdir()
     (data_dir / "metrics").touch()
-    up = Up(data_dir, BINDERY_METRICS_PORT="0")
-    assert up.process.wait(PATIENCE) == 1
-    up.line(rf"^Error: the data directory {data_dir} cannot be used: .*metrics")
+    with Up(data_dir, BINDERY_METRICS_PORT="0") as up:
+        assert up.process.wait(PATIENCE) == 1
+        up.line(rf"^Error: the data directory {data_dir} cannot be used: .*metrics")
 
 
 def test_a_busy_metrics_port_is_one_clear_line(tmp_path: Path) -> None:
     """As that of the API is."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        second = Up(tmp_path / "data", BINDERY_METRICS_PORT=str(port))
-        assert second.process.wait(PATIENCE) == 1
-        second.line(rf"^Error: cannot listen on 127\.0\.0\.1 port {port}: .*BINDERY_METRICS_PORT sets another$")
+        with Up(tmp_path / "data", BINDERY_METRICS_PORT=str(port)) as second:
+            assert second.process.wait(PATIENCE) == 1
+            second.line(rf"^Error: cannot listen on 127\.0\.0\.1 port {port}: .*BINDERY_METRICS_PORT sets another$")

@@ -85,12 +85,9 @@ def test_no_orphan_is_left_by_a_killed_supervisor(up: Up, data_dir: Path) -> Non
     up.url()
     children = list(up.children().values())
     up.stop(signal.SIGKILL)
-    again = Up(data_dir)
-    try:
+    with Up(data_dir) as again:
         again.url()
         assert gone(children)
-    finally:
-        assert again.stop() == 0
 
 
 def test_a_start_waits_for_what_a_killed_supervisor_has_left(data_dir: Path) -> None:
@@ -100,27 +97,20 @@ def test_a_start_waits_for_what_a_killed_supervisor_has_left(data_dir: Path) -> 
         "BINDERY_METRICS_PORT": str(free_port()),
         "BINDERY_SHUTDOWN_DELAY": "2",
     }
-    up = Up(data_dir, **fixed)
-    with httpx.Client() as client:
+    with Up(data_dir, **fixed) as up, httpx.Client() as client:
         assert client.get(f"{up.url()}/version").status_code == 200
         up.stop(signal.SIGKILL)
-        again = Up(data_dir, **fixed)
-        try:
+        with Up(data_dir, **fixed) as again:
             again.url()
-        finally:
-            assert again.stop() == 0
 
 
 def test_secrets_in_files_are_the_ones_that_count(data_dir: Path, tmp_path: Path) -> None:
     """Credentials of its own are made for what is left open alone; so it is for commands beside it."""
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "BINDERY_AUTH_TOKEN").write_text("the token of the file, which is long enough\n")
-    up = Up(data_dir, BINDERY_SECRETS_DIR=str(tmp_path / "secrets"))
-    try:
+    with Up(data_dir, BINDERY_SECRETS_DIR=str(tmp_path / "secrets")) as up:
         up.url()
         assert "the token of the file" in "".join(up.printed)
-    finally:
-        up.stop()
     (tmp_path / "secrets" / "BINDERY_REDIS_URL").write_text("redis://127.0.0.1:1/0")
     bindery = [sys.executable, "-m", "service.cli", "check"]
     done = subprocess.run(bindery, env=up.environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -135,14 +125,11 @@ def test_a_second_start_keeps_credentials_and_data(up: Up, data_dir: Path) -> No
     register, look_up, _ = commands(up.printed)
     subprocess.run(["sh", "-c", register], check=True, capture_output=True, timeout=PATIENCE)
     assert up.stop() == 0
-    again = Up(data_dir)
-    try:
+    with Up(data_dir) as again:
         look_up = look_up.replace(url, again.url())
         done = subprocess.run(["sh", "-c", look_up], check=True, capture_output=True, text=True, timeout=PATIENCE)
         assert "alices-phone" in done.stdout
         assert (data_dir / "credentials.env").read_text() == kept
-    finally:
-        assert again.stop() == 0
 
 
 @pytest.mark.parametrize(("kind", "name"), [("api", "api 1"), ("worker", "worker 1"), ("valkey", "valkey")])
@@ -164,9 +151,9 @@ def test_a_child_that_dies_is_started_again_visibly(up: Up, kind: str, name: str
 def test_a_second_instance_on_the_same_data_is_one_clear_line(up: Up, data_dir: Path) -> None:
     """It exits with status 1 and leaves the first one alone."""
     up.url()
-    second = Up(data_dir)
-    assert second.process.wait(PATIENCE) == 1
-    second.line(rf"^Error: another bindery \(process {up.process.pid}\) runs on {data_dir}$")
+    with Up(data_dir) as second:
+        assert second.process.wait(PATIENCE) == 1
+        second.line(rf"^Error: another bindery \(process {up.process.pid}\) runs on {data_dir}$")
     assert up.process.poll() is None
 
 
@@ -174,9 +161,9 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
     """Nothing is started, and the line says which setting to change."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        second = Up(tmp_path / "data", BINDERY_PORT=str(port))
-        assert second.process.wait(PATIENCE) == 1
-        second.line(rf"^Error: cannot listen on 127\.0\.0\.1 port {port}: .*BINDERY_PORT sets another$")
+        with Up(tmp_path / "data", BINDERY_PORT=str(port)) as second:
+            assert second.process.wait(PATIENCE) == 1
+            second.line(rf"^Error: cannot listen on 127\.0\.0\.1 port {port}: .*BINDERY_PORT sets another$")
 
 
 def test_credentials_are_the_owners_alone(up: Up, data_dir: Path) -> None:
@@ -188,23 +175,17 @@ def test_credentials_are_the_owners_alone(up: Up, data_dir: Path) -> None:
 
 def test_a_data_directory_with_a_long_path_works(tmp_path: Path) -> None:
     """A Unix socket's path is short by nature; the data's need not be."""
-    running = Up(tmp_path / ("long" * 30))
-    try:
+    with Up(tmp_path / ("long" * 30)) as running:
         running.url()
-    finally:
-        assert running.stop() == 0
 
 
 def test_a_data_directory_may_be_a_link(tmp_path: Path) -> None:
     """`ln -s /mnt/disk/bindery .bindery`: data that were moved to another disk; it is private there."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    running = Up(tmp_path / "link")
-    try:
+    with Up(tmp_path / "link") as running:
         running.url()
         assert (tmp_path / "real").stat().st_mode & 0o777 == 0o700
-    finally:
-        assert running.stop() == 0
 
 
 def test_token_and_check_work_beside_it(up: Up) -> None:
