@@ -24,6 +24,7 @@ class Up:
         self.data_dir = data_dir
         self.environ = self.environment(data_dir, **environ)
         self.printed: list[str] = []
+        self._url: str | None = None
         self._arrived: queue.Queue[str | None] = queue.Queue()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "service.cli", "up"],
@@ -69,9 +70,15 @@ class Up:
 
     def url(self) -> str:
         """The base URL, once it serves and the welcome is complete."""
-        url = self.line(r"serves at (\S+)")[1]
-        self.line(r"bindings\.list")
-        return url
+        if self._url is None:
+            self._url = self.line(r"serves at (\S+)")[1]
+            self.line(r"bindings\.list")
+        return self._url
+
+    def commands(self) -> list[str]:
+        """The curl commands of the welcome, as a newcomer copies them."""
+        self.url()
+        return re.findall(r"^  (curl (?:.*\\\n)*.*)$", "".join(self.printed), re.MULTILINE)
 
     def children(self) -> dict[str, int]:
         """Process id by what the child runs."""
@@ -114,6 +121,11 @@ class Up:
             assert status == 0 or kind is not None, f"it ended with status {status}"
 
 
+def shell(command: str) -> str:
+    """What a command prints."""
+    return subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+
+
 def processes() -> list[tuple[int, int, str]]:
     """Process id, parent and command line of every living process."""
     found = []
@@ -136,4 +148,12 @@ def data_dir(tmp_path: Path) -> Path:
 def up(data_dir: Path) -> Iterator[Up]:
     """A `bindery up` with a port and data of its own; the test waits for what it needs."""
     with Up(data_dir) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def shared_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A `bindery up` that serves, for tests that do it no harm: a start and a stop take most of a test's time."""
+    with Up(tmp_path_factory.mktemp("up") / "data") as running:
+        running.url()
         yield running

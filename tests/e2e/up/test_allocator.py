@@ -22,10 +22,9 @@ def mapped(pid: int) -> bool:
     return "libmimalloc" in Path(f"/proc/{pid}/maps").read_text()
 
 
-def test_the_embedded_server_runs_with_it_and_nothing_else_does(up: Up) -> None:
+def test_the_embedded_server_runs_with_it_and_nothing_else_does(shared_up: Up) -> None:
     """Python has an allocator of its own, and what users see in `top` stays what it was."""
-    up.url()
-    children = [(pid, line) for pid, parent, line in processes() if parent == up.process.pid]
+    children = [(pid, line) for pid, parent, line in processes() if parent == shared_up.process.pid]
     assert len(children) == 3
     for pid, line in children:
         assert mapped(pid) == ("valkey-server" in line)
