@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import redis
+
+from service.cli import socket_path
 from tests.e2e.up.conftest import PATIENCE, Up, shell
 
 
@@ -49,6 +52,14 @@ def test_credentials_are_the_owners_alone(shared_up: Up) -> None:
     """Directory 0700, file 0600."""
     assert shared_up.data_dir.stat().st_mode & 0o777 == 0o700
     assert (shared_up.data_dir / "credentials.env").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_embedded_server_keeps_what_it_has_answered(shared_up: Up) -> None:
+    """By its own account each write is on the disk before its answer, and none is thrown out to make room."""
+    path = str(socket_path.choose(shared_up.data_dir))
+    with redis.Redis(unix_socket_path=path, socket_timeout=PATIENCE, decode_responses=True) as client:
+        said = client.config_get("appendfsync", "maxmemory-policy")
+    assert said == {"appendfsync": "always", "maxmemory-policy": "noeviction"}
 
 
 def test_a_second_instance_on_the_same_data_is_one_clear_line(shared_up: Up) -> None:
