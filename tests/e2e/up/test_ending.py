@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.up.conftest import PATIENCE, Up
+from tests.e2e.up.conftest import PATIENCE, Up, shell
 from tests.servers.valkey import free_port
 
 
@@ -47,12 +47,15 @@ def test_a_signal_that_comes_twice_is_one(up: Up) -> None:
 
 def test_no_orphan_is_left_by_a_killed_supervisor(up: Up, data_dir: Path) -> None:
     """SIGKILL of the supervisor takes API, worker and Valkey down; the next start gets the data."""
-    up.url()
+    url = up.url()
+    register, look_up, _ = up.commands()
+    shell(register)
     children = list(up.children().values())
     up.stop(signal.SIGKILL)
     with Up(data_dir) as again:
-        again.url()
+        look_up = look_up.replace(url, again.url())
         assert gone(children)
+        assert "alices-phone" in shell(look_up)
 
 
 def test_a_start_waits_for_what_a_killed_supervisor_has_left(data_dir: Path) -> None:
