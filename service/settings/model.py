@@ -191,14 +191,20 @@ class Settings(UpstreamVariables, frozen=True, kw_only=True):
     ]
     services_file: Annotated[
         Path | None,
-        Var("BINDERY_SERVICES_FILE", rules.path, "TOML file of several Services, in place of the two above"),
+        Var(
+            "BINDERY_SERVICES_FILE",
+            rules.path,
+            "TOML file of several Services, in place of the two above and of all `BINDERY_NOTIFY_UPSTREAM_…` and"
+            " `BINDERY_CHAT_UPSTREAM_…`",
+        ),
     ]
     cap_policy: Annotated[
         CapPolicy,
         Var(
             "BINDERY_CAP_POLICY",
             rules.choice(*CAP_POLICIES),
-            "The 21st address of an identity: `reject` it, or `replace-oldest`",
+            "The 21st address of an identity: `reject` it, or `replace-oldest`, which drops the one not seen for"
+            " longest",
             "reject",
         ),
     ]
@@ -216,7 +222,8 @@ class Settings(UpstreamVariables, frozen=True, kw_only=True):
         Var(
             "BINDERY_APP_TAGS",
             rules.words,
-            "Patterns of the tags that apps may set, comma-separated; servers may set any",
+            "Patterns (`*` any text, `?` any character) of the tags that apps may set, comma-separated; servers may set"
+            " any",
             "*",
         ),
     ]

@@ -134,7 +134,8 @@ class UpstreamVariables(OperatingVariables, frozen=True, kw_only=True):
         Var(
             "BINDERY_UPSTREAM_LISTED_TTL",
             rules.seconds(0, 86_400),
-            "Seconds for which a lookup does not ask for an identity's Notify bindings there again; `0` is never",
+            "Seconds for which a lookup does not ask for an identity's Notify bindings there again; `0`: lookups never"
+            " ask there",
             "300",
         ),
     ]
