@@ -1,4 +1,8 @@
-"""`bindery check`: are the settings good, and is what they name reachable and set up to lose nothing?"""
+"""`bindery check`: are the settings good, does what they name answer, does the store keep what it is given?
+
+The store must not evict, must have an append-only file and the replicas that are asked for. `appendfsync` is not
+looked at.
+"""
 
 import sys
 
