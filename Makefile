@@ -32,7 +32,7 @@ test: $(DEV_STAMP) ## run the test suite, four files at a time
 slow: $(DEPLOY_STAMP) ## run the slow tests: processes under fault, benchmarks in small, the image and the chart
 	@$(BIN)/python -m pytest -m "slow and not proof"
 
-lint: $(DEPLOY_STAMP) ## format, lint, types, import rules and the README's tables, without changing anything
+lint: $(DEPLOY_STAMP) ## format, lint, types, import rules and the README's table of settings, without changing anything
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/mypy

@@ -44,7 +44,10 @@ class BindingSids(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegistrationView(msgspec.Struct, frozen=True, kw_only=True):
-    """A registration: what was asked for, and how far it has come. Times are UTC, to the second."""
+    """A registration: what was asked for, and how far it has come.
+
+    Times are UTC, to the second; ``last_seen_at`` may be up to an hour behind.
+    """
 
     id: str
     state: RegistrationState
