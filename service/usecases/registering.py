@@ -60,6 +60,8 @@ def wanted(service: Service, request: Request) -> Wanted:
     endpoint = request.endpoint
     if chat and endpoint is None:
         endpoint = _default_endpoint(service, request, address)
+    # None stands for all, and an empty list for none.
+    message_types = None if request.message_types is None else tuple(dict.fromkeys(request.message_types))
     version = request.protocol_version
     if version is None:
         version = service.config.protocol_versions.get(request.kind.value)
@@ -75,7 +77,7 @@ def wanted(service: Service, request: Request) -> Wanted:
         extras=Extras(
             device_id=request.device_id,
             endpoint=endpoint if chat else None,
-            message_types=request.message_types if chat else None,
+            message_types=message_types if chat else None,
         ),
         channels=request.channels,
         session=request.session,

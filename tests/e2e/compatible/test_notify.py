@@ -195,6 +195,11 @@ async def test_a_bad_value_is_named_and_not_repeated(api: Api, name: str, value:
     assert await api.walk(PATH) == []
 
 
+async def test_a_tag_that_is_given_twice_counts_once(api: Api) -> None:
+    """In the order in which each came first."""
+    assert (await api.create(PATH, Tag=["b", "a", "b"])).json()["tags"] == ["b", "a"]
+
+
 async def test_20_tags_of_full_length_pass(api: Api) -> None:
     """20 tags are allowed."""
     tags = [f"{n:02}" + "x" * 126 for n in range(20)]

@@ -18,6 +18,15 @@ async def test_many_identities_in_the_order_asked_for(native: Native) -> None:
     assert found[0]["bindings"][0]["address"] == FCM
 
 
+async def test_an_identity_that_is_asked_for_twice_is_answered_twice(native: Native) -> None:
+    """What comes back goes with what was asked for, one by one."""
+    await native.register()
+    answer = await native.call("POST", "/v1/lookups", json={"identities": ["alice", "bob", "alice"]})
+    first, other, second = answer.json()["identities"]
+    assert (first["identity"], len(first["bindings"]), other["identity"]) == ("alice", 1, "bob")
+    assert second == first
+
+
 async def test_desired_state_at_once(native: Native) -> None:
     """A lookup shows what is desired, each entry with its state, before any worker runs."""
     await native.register()

@@ -33,16 +33,6 @@ async def test_the_location_tells_when_it_is_applied(native: Native) -> None:
     assert applied["bindings"]["notify"].startswith("BS")
 
 
-async def test_the_same_again_is_unchanged(native: Native) -> None:
-    """Once applied, the same registration is 200; while pending it is 202 with the same version."""
-    first = await native.register()
-    pending = await native.register()
-    assert (pending.status_code, pending.json()["version"]) == (202, first.json()["version"])
-    await native.drain()
-    again = await native.register()
-    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
-
-
 async def test_prefer_wait(native: Native) -> None:
     """With `Prefer: wait=N` the answer comes once it is applied: 201, and 200 if nothing was new."""
     waiting = asyncio.create_task(native.register(headers={"Prefer": "respond-async, wait=5"}))
