@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.domain.errors import BinderyError
+from service.domain.errors import CapReached
 from service.redis import Script
 from service.store.scripts import script
 from service.store.section import Section
@@ -71,30 +71,34 @@ UPSTREAM_BUGS: list[tuple[str, str, str, Callable[[UpstreamDesk], Awaitable[None
     ("adopted over a registration", "importing and newer and not ended", "newer and not ended", test_adopting.test_a_registration_of_anothers_address_stands),
 ]  # fmt: skip
 
+HANGING = {"4 nothing is owed", "a late settlement goes unnoticed"}
+"""Bugs with which a test waits for what never comes."""
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "test"), [bug[1:] for bug in UPSTREAM_BUGS], ids=[bug[0] for bug in UPSTREAM_BUGS]
-)
+
+@pytest.mark.parametrize(("name", "right", "wrong", "test"), UPSTREAM_BUGS, ids=[bug[0] for bug in UPSTREAM_BUGS])
 async def test_a_seeded_bug_before_an_upstream_is_caught(
     desk: Desk,
     monkeypatch: pytest.MonkeyPatch,
+    name: str,
     right: str,
     wrong: str,
     test: Callable[[UpstreamDesk], Awaitable[None]],
 ) -> None:
     """The same of what the store remembers of an upstream."""
-    await caught(lambda: test(UpstreamDesk(desk.redis)), monkeypatch, right, wrong)
+    await caught(lambda: test(UpstreamDesk(desk.redis)), monkeypatch, right, wrong, hangs=name in HANGING)
 
 
-@pytest.mark.parametrize(("right", "wrong", "test"), [bug[1:] for bug in BUGS], ids=[bug[0] for bug in BUGS])
+@pytest.mark.parametrize(("name", "right", "wrong", "test"), BUGS, ids=[bug[0] for bug in BUGS])
 async def test_a_seeded_bug_is_caught(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, right: str, wrong: str, test: Test
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, name: str, right: str, wrong: str, test: Test
 ) -> None:
     """The test passes, and with the bug in place it fails."""
-    await caught(lambda: test(Desk(desk.redis)), monkeypatch, right, wrong)
+    await caught(lambda: test(Desk(desk.redis)), monkeypatch, right, wrong, hangs=name in HANGING)
 
 
-async def caught(run: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch, right: str, wrong: str) -> None:
+async def caught(
+    run: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch, right: str, wrong: str, *, hangs: bool
+) -> None:
     """Run it twice, the second time with the bug."""
     await run()
     seeded = 0
@@ -106,7 +110,10 @@ async def caught(run: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyP
         return Script(name, source.replace(right.encode(), wrong.encode()))
 
     monkeypatch.setattr(Section, "_script", staticmethod(broken))
-    with pytest.raises((AssertionError, BinderyError, pytest.fail.Exception, TimeoutError)):
-        async with asyncio.timeout(2):
+    # A script that does not even compile makes the store unavailable, and a busy machine is slow: neither is the bug's work.
+    # Of what the service answers just the cap is.
+    told = TimeoutError if hangs else (AssertionError, CapReached, pytest.fail.Exception)
+    with pytest.raises(told):
+        async with asyncio.timeout(2 if hangs else 20):
             await run()
     assert seeded, "the scripts no longer have the line that this bug breaks"
