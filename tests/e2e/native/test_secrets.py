@@ -1,4 +1,4 @@
-"""Contract 8: no address or device id in any log line, key, job or event; a request and its job share a trace."""
+"""Contract 8: no address or device id in any log, metric, key, job or event; a request and its job share a trace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.compatible.api_process import api_process
 from tests.e2e.compatible.deployment import ACCOUNT, CHAT, SERVICE, TOKEN
 from tests.e2e.native.callers import app_token
 from tests.integration.workers.worker_process import WorkerProcess
-from tests.servers.valkey import ValkeyServer
+from tests.servers.valkey import ValkeyServer, free_port
 from tests.waiting import eventually
 
 ADDRESS = "5ec4e7" + "ab" * 29
@@ -26,8 +26,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 @pytest.fixture
 def url(environ: dict[str, str], tmp_path: Path) -> Iterator[str]:
-    """A real API process that logs everything it would ever log."""
-    environ |= {"BINDERY_LOG_LEVEL": "debug", "BINDERY_LOG_FORMAT": "json"}
+    """A real API process that logs everything it would ever log, and shows its metrics."""
+    environ |= {"BINDERY_LOG_LEVEL": "debug", "BINDERY_LOG_FORMAT": "json", "BINDERY_METRICS_PORT": str(free_port())}
     with api_process(environ, tmp_path) as url:
         yield url
 
@@ -60,6 +60,14 @@ def exercise(url: str) -> None:
         httpx.get(f"{url}/v1/identities/alice/bindings", headers={"Authorization": f"Basic {ADDRESS}"})
 
 
+def metrics(environ: dict[str, str]) -> str:
+    """What the process with these settings shows; nothing before it listens."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{environ['BINDERY_METRICS_PORT']}/metrics").raise_for_status().text
+    except httpx.ConnectError:
+        return ""
+
+
 def keys(valkey: ValkeyServer) -> list[bytes]:
     """Every key of the server."""
     return cast(list[bytes], valkey.call("KEYS", "*"))
@@ -84,7 +92,8 @@ async def test_nothing_secret_leaves_its_record(
     exercise(url)
     before = stored(valkey)
     assert "arq:job:" in before
-    with WorkerProcess(environ, tmp_path / "worker.log") as worker:
+    beside = {**environ, "BINDERY_METRICS_PORT": str(free_port())}
+    with WorkerProcess(beside, tmp_path / "worker.log") as worker:
 
         async def applied() -> bool:
             return "lane" in worker.output and b"bindery:jobs" not in keys(valkey)
@@ -92,9 +101,14 @@ async def test_nothing_secret_leaves_its_record(
         await eventually(applied)
         texts = {
             "API's log": (tmp_path / "api.log").read_text(),
+            "API's metrics": metrics(environ),
             "worker's log": worker.output,
+            "worker's metrics": metrics(beside),
             "store": before + stored(valkey),
         }
+    # Both show what the requests have left, so that there was something to search.
+    assert 'route="/v1/registrations",status="202"' in texts["API's metrics"]
+    assert 'bindery_job_duration_seconds_count{ledger="notify",outcome="' in texts["worker's metrics"]
     for place, text in texts.items():
         for secret in NAMED:
             assert secret not in text, f"{secret} stands in the {place}"
@@ -107,7 +121,7 @@ async def test_a_request_and_its_job_share_a_trace(url: str, environ: dict[str, 
     access = [line for line in lines if line["event"] == "request"]
     [line] = [line for line in access if line["trace_id"] == TRACE]
     assert (line["request_id"], line["route"], line["status"]) == ("request-7", "/v1/registrations", 202)
-    with WorkerProcess(environ, tmp_path / "worker.log") as worker:
+    with WorkerProcess({**environ, "BINDERY_METRICS_PORT": "0"}, tmp_path / "worker.log") as worker:
 
         async def traced() -> bool:
             return TRACE in worker.output
