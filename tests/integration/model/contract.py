@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
@@ -31,6 +32,10 @@ class Registration:
     tags: tuple[str, ...]
 
 
+Age = tuple[int, int]
+"""When an address was last seen, and its version; the least is the oldest."""
+
+
 class Refused(Exception):
     """The contract refuses the request; the argument says why."""
 
@@ -47,9 +52,19 @@ class Contract:
     dead_identities: set[str] = field(default_factory=set)
 
     def register(
-        self, address: str, wanted: Registration, *, old_token: bool = False, keep: bool = False, server: bool = True
-    ) -> None:
-        """Contract 1, 5 and 6. `old_token`: an app's, issued before every logout. Raises Refused, changing nothing."""
+        self,
+        address: str,
+        wanted: Registration,
+        *,
+        old_token: bool = False,
+        keep: bool = False,
+        server: bool = True,
+        age: Callable[[str], Age] | None = None,
+    ) -> list[str]:
+        """Contract 1, 5 and 6. `old_token`: an app's, issued before every logout. Raises Refused, changing nothing.
+
+        With the ages of addresses the oldest give way to it; answers these.
+        """
         identity = wanted.identity
         if wanted.session and (identity, wanted.session) in self.dead_sessions:
             raise Refused("fenced")
@@ -72,15 +87,24 @@ class Contract:
         if server and own and wanted.session is None:
             wanted = replace(wanted, session=own.session)
         after = deepcopy(self)
-        after._displace(address, wanted)
+        changed = after._displace(address, wanted)
+        others, evicted = after.notify(identity), list[str]()
         after.registrations[address] = wanted
-        held = sum(1 for r in after.registrations.values() if r.identity == identity and r.channels & NOTIFY)
         counted = bool(own and own.channels & NOTIFY)
-        if wanted.channels & NOTIFY and not counted and held > self.cap:
-            raise Refused("cap")
+        if wanted.channels & NOTIFY and not counted and len(others) >= self.cap:
+            if age is None:
+                raise Refused("cap")
+            # Whatever loses its Chat binding to this one has a new version by that.
+            oldest = sorted(others, key=lambda other: (age(other)[0], other in changed, age(other)[1]))
+            evicted = oldest[: len(others) - self.cap + 1]
+            for other in evicted:
+                del after.registrations[other]
         self.registrations = after.registrations
+        return evicted
 
-    def _displace(self, address: str, wanted: Registration) -> None:
+    def _displace(self, address: str, wanted: Registration) -> set[str]:
+        """Answers what has lost its Chat binding alone."""
+        changed = set()
         self.registrations.pop(address, None)
         for other, r in list(self.registrations.items()):
             if wanted.device and r.device == wanted.device and group(r.kind) == group(wanted.kind) is not None:
@@ -92,6 +116,8 @@ class Contract:
                 and group(r.kind) == group(wanted.kind)
             ):
                 self._take_out(other, CHAT)
+                changed.add(other)
+        return changed
 
     def _take_out(self, address: str, channels: Channel) -> None:
         r = self.registrations[address]

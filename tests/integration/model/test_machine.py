@@ -37,6 +37,8 @@ class Machine(RuleBasedStateMachine):
     """Every step is answered as the contract says, and shows what it says; at the end everything is applied."""
 
     url: ClassVar[str]
+    cap: ClassVar[int] = CAP
+    replace_oldest: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,8 +46,8 @@ class Machine(RuleBasedStateMachine):
         self.redis = self.do(self._connect())
         # The same keys in every history, so that a failing one fails again.
         self.do(self.redis.command("FLUSHALL"))
-        self.desk = Desk(self.redis, cap=CAP, sid="IS" + "0" * 32)
-        self.contract = Contract(cap=CAP)
+        self.desk = Desk(self.redis, cap=self.cap, replace_oldest=self.replace_oldest, sid="IS" + "0" * 32)
+        self.contract = Contract(cap=self.cap)
         self.now = self.do(self.desk.now())
         self.leases: list[tuple[Lane, Lease]] = []
         self.chat_leases: list[tuple[Lane, bytes, ChatWork]] = []
@@ -94,12 +96,16 @@ class Machine(RuleBasedStateMachine):
         if expected == "accepted":
             assert address in self.do(self.desk.applied(identity))
 
-    def _expect(self, address: str, registration: Registration, **how: bool) -> str:
+    def _expect(self, address: str, registration: Registration, **how: Any) -> str:
         try:
-            self.contract.register(address, registration, **how)
+            self.contract.register(address, registration, **self._policy(), **how)
         except Refused as refused:
             return str(refused)
         return "accepted"
+
+    def _policy(self) -> dict[str, Any]:
+        """What the contract needs to know of who gives way at the cap."""
+        return {}
 
     async def _outcome(self, login: Any) -> str:
         try:
@@ -175,7 +181,7 @@ class Machine(RuleBasedStateMachine):
             assert self.do(self.desk.desired(identity)) == self.contract.desired(identity)
             assert self.do(self.desk.applied(identity)) <= self.contract.notify(identity)
             assert self.do(self.desk.chats(identity)) <= self.contract.endpoints(identity)
-            assert len(self.contract.notify(identity)) <= CAP
+            assert len(self.contract.notify(identity)) <= self.cap
         owners = {address: r.identity for address, r in self.contract.registrations.items()}
         assert self.do(self.desk.addresses()) == owners
 
@@ -213,11 +219,11 @@ def server() -> Iterator[ValkeyServer]:
         yield server
 
 
-def run(url: str, examples: int, steps: int) -> None:
+def run(url: str, examples: int, steps: int, machine: type[Machine] = Machine) -> None:
     """Run histories of at most `steps` steps."""
     Machine.url = url
     run_state_machine_as_test(
-        Machine,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,

@@ -72,6 +72,17 @@ async def test_a_hundred_at_once(desk: Desk) -> None:
     assert len(await desk.desired("alice")) == 20
 
 
+async def test_a_hundred_at_once_where_the_oldest_give_way(desks: Callable[..., Desk]) -> None:
+    """None is refused: twenty are left, and of each other one it is told that it was evicted."""
+    desk = desks(replace_oldest=True)
+    await asyncio.gather(*(desk.login("alice", f"a-{n}") for n in range(100)))
+    left = await desk.desired("alice")
+    assert len(left) == 20
+    evicted = [(e.registration_id or "")[:24] for e in await desk.events() if e.reason is Reason.EVICTED]
+    assert len(evicted) == 80
+    assert set(evicted) == {desk.fingerprint(f"a-{n}").hex() for n in range(100) if f"a-{n}" not in left}
+
+
 async def test_replace_oldest_evicts_the_least_recently_seen(desks: Callable[..., Desk]) -> None:
     """With `replace-oldest` the 21st evicts the oldest, and the event says so."""
     desk = desks(replace_oldest=True)
