@@ -38,10 +38,14 @@ class Caller:
             answer = await self._connection.request(method, path, headers, body)
         except Lost as lost:
             self._why = str(lost)
+            self.history.unanswered += 1
             return None
         assert answer.status < 500 or answer.status == 503, answer
         self._why = str(answer)
-        return None if answer.status == 503 else answer
+        if answer.status == 503:
+            self.history.unanswered += 1
+            return None
+        return answer
 
     async def look_up(self, identities: list[str]) -> dict[str, dict[str, int]] | None:
         """A recorded native lookup."""

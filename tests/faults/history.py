@@ -100,6 +100,8 @@ class History(msgspec.Struct, kw_only=True):
     epoch: float = msgspec.field(default_factory=time.time)
     zero: float = msgspec.field(default_factory=time.monotonic)
     ops: list[Op] = msgspec.field(default_factory=list)
+    unanswered: int = 0
+    """Requests, reads included, that were not answered, or with 503."""
 
     def now(self) -> float:
         """Seconds since the history began."""
