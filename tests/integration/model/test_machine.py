@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -177,13 +177,21 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def shows_what_is_desired(self) -> None:
         """Lookups show the desired state at once; the Notify and Chat routes nothing beyond it."""
-        for identity in ("alice", "bob", "carol"):
-            assert self.do(self.desk.desired(identity)) == self.contract.desired(identity)
-            assert self.do(self.desk.applied(identity)) <= self.contract.notify(identity)
-            assert self.do(self.desk.chats(identity)) <= self.contract.endpoints(identity)
+        everybody = ("alice", "bob", "carol")
+        shown, found = self.do(self._shown(everybody))
+        for identity, (desired, applied, chats) in zip(everybody, shown, strict=True):
+            assert desired == self.contract.desired(identity)
+            assert applied <= self.contract.notify(identity)
+            assert chats <= self.contract.endpoints(identity)
             assert len(self.contract.notify(identity)) <= self.cap
-        owners = {address: r.identity for address, r in self.contract.registrations.items()}
-        assert self.do(self.desk.addresses()) == owners
+        assert found == {address: r.identity for address, r in self.contract.registrations.items()}
+
+    async def _shown(
+        self, everybody: Iterable[str]
+    ) -> tuple[list[tuple[set[str], set[str], set[str]]], dict[str, str]]:
+        desk = self.desk
+        asked = (asyncio.gather(desk.desired(who), desk.applied(who), desk.chats(who)) for who in everybody)
+        return await asyncio.gather(asyncio.gather(*asked), desk.addresses())
 
     def teardown(self) -> None:
         """Whatever jobs were lost and workers died: what is desired is applied, and nothing else is left."""
