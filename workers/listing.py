@@ -7,7 +7,7 @@ import time
 
 import structlog
 
-from service.backends.twilio import Attempt, NotDone, UpstreamError
+from service.backends.twilio import Attempt, NotItsTurn, UpstreamError
 from service.backends.twilio.pages import IDENTITIES
 from service.domain.errors import BinderyError, StoreFull
 from service.store.listings import CLAIM_MS, Work
@@ -101,7 +101,7 @@ async def _adopt(service: Service, upstream: NotifyUpstream, work: Work) -> dict
 
 async def _check(upstream: NotifyUpstream | ChatUpstream) -> None:
     if not await upstream.is_well():
-        raise NotDone("the upstream is left alone for now")
+        raise NotItsTurn("the upstream is left alone for now")
 
 
 async def _any_is_well(service: Service) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeAlias
 
-from service.backends.twilio import Attempt, NotDone, Refused, UpstreamError
+from service.backends.twilio import Attempt, NotItsTurn, Refused, UpstreamError
 from service.domain.jobs import Lane
 from service.domain.judging import Judgement
 from service.domain.record import Record, State
@@ -108,7 +108,7 @@ async def _work(upstream: ChatUpstream, work: ChatWork, verdict: Judged | None, 
 def _failed(record: Record, error: UpstreamError, *, final: bool) -> Settlement:
     if final:
         return Settlement(record.fingerprint, record.version, Verdict.DEAD, reason=error.reason)
-    tried = type(error) is not NotDone
+    tried = not isinstance(error, NotItsTurn)
     delay = min(backoff_ms(record.attempts), _LONGEST_DELAY_MS) if tried else _LEAST_DELAY_MS
     delay = max(delay, int(1000 * (error.retry_after or 0.0)))
     verdict = Verdict.LATER if tried else Verdict.BACK

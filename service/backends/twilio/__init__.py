@@ -4,7 +4,7 @@ from service.backends.twilio.account import Account, Attempt
 from service.backends.twilio.admission import Admission, Health
 from service.backends.twilio.bindings import ChatBinding, NotifyBinding
 from service.backends.twilio.chat import ChatBindings
-from service.backends.twilio.errors import NotDone, NotTheApi, OutcomeUnknown, Refused, UpstreamError
+from service.backends.twilio.errors import NotDone, NotItsTurn, NotTheApi, OutcomeUnknown, Refused, UpstreamError
 from service.backends.twilio.notify import NotifyBindings
 from service.backends.twilio.pages import Page
 from service.backends.twilio.resource import Unlisted
@@ -17,6 +17,7 @@ __all__ = [
     "ChatBindings",
     "Health",
     "NotDone",
+    "NotItsTurn",
     "NotTheApi",
     "NotifyBinding",
     "NotifyBindings",

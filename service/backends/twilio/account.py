@@ -21,6 +21,7 @@ from service.backends.twilio.errors import (
     AccountRefused,
     CutShort,
     NotDone,
+    NotItsTurn,
     NotTheApi,
     OutcomeUnknown,
     Refused,
@@ -66,10 +67,10 @@ class Attempt:
         """Refuse to begin what may take so many seconds.
 
         Raises:
-            NotDone: the deadline comes before its end.
+            NotItsTurn: the deadline comes before its end.
         """
         if self.deadline is not None and time.monotonic() + seconds > self.deadline:
-            raise NotDone("not enough time was left to send it")
+            raise NotItsTurn("not enough time was left to send it")
 
 
 class _Request(NamedTuple):

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 
-from service.backends.twilio.errors import LONGEST_RETRY_AFTER, NotDone
+from service.backends.twilio.errors import LONGEST_RETRY_AFTER, NotItsTurn
 from service.domain.services import Upstream
 from service.redis import Redis, RedisError, Script
 from service.telemetry.upstreams import observe_wait
@@ -71,7 +71,7 @@ class Admission:
         """Return when a call may go; answers whether it is a probe. Each admitted call ends with ``done``.
 
         Raises:
-            NotDone: not now, nor within ``patience``, nor before ``deadline`` (on the monotonic clock).
+            NotItsTurn: not now, nor within ``patience``, nor before ``deadline`` (on the monotonic clock).
         """
         good, self._good = self._good, 0
         longest = patience(self._rate)
@@ -79,7 +79,7 @@ class Admission:
             longest = min(longest, max(0.0, deadline - time.monotonic()))
         verdict, seconds = await self._run("admit", good=good, patience=longest)
         if verdict == b"no":
-            raise NotDone(f"the upstream is left alone for now (breaker {self._state})", seconds)
+            raise NotItsTurn(f"the upstream is left alone for now (breaker {self._state})", seconds)
         observe_wait(self._host, seconds)
         if seconds > 0:
             await asyncio.sleep(seconds)
@@ -90,7 +90,7 @@ class Admission:
         if good and not probe:
             self._good += 1
             return
-        with suppress(NotDone):
+        with suppress(NotItsTurn):
             if probe:
                 await self._run("probed", good=int(good), bad=int(not good))
             else:
@@ -101,7 +101,7 @@ class Admission:
         """Leave the account alone, as it has asked; for a second if it did not say for how long."""
         spread = random.uniform(1.0, 1.1)  # noqa: S311  # jitter
         wish = min(_HOLD_SECONDS if seconds is None else seconds, LONGEST_RETRY_AFTER)
-        with suppress(NotDone):
+        with suppress(NotItsTurn):
             await self._run("done", hold=wish * spread)
 
     async def health(self) -> Health:
@@ -118,7 +118,7 @@ class Admission:
             verdict, ms, state, *_ = await self._ask(ask, **numbers)
         except RedisError as error:
             # Without the store nothing could be settled either.
-            raise NotDone(f"admission could not be asked for ({type(error).__name__})", _AWAY_SECONDS) from None
+            raise NotItsTurn(f"admission could not be asked for ({type(error).__name__})", _AWAY_SECONDS) from None
         self._note(state.decode())
         return verdict, ms / 1000
 

@@ -50,6 +50,10 @@ class NotDone(UpstreamError):
     word = "not-done"
 
 
+class NotItsTurn(NotDone):
+    """It was held back, or the upstream did not wait for it (408): no failure of what it was for."""
+
+
 class Throttled(NotDone):
     """The account makes too many requests."""
 
@@ -124,7 +128,7 @@ def of_answer(status: int, body: bytes, retry_after: str | None, hidden: Iterabl
             # A 403 of the API itself, with a code, is about the account; a firewall's, about a request's content.
             return AccountRefused(refused.reason, max(_ACCOUNT_SECONDS, seconds or 0.0))
         case 408:
-            return NotDone(refused.reason, seconds)
+            return NotItsTurn(refused.reason, seconds)
     if status >= 500:
         return OutcomeUnknown(refused.reason, seconds)
     # Without its code only what is wrong with a request by itself is final: a page that says that the API is away

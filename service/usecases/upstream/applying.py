@@ -16,6 +16,7 @@ from service.backends.twilio import (
     Attempt,
     NotDone,
     NotifyBinding,
+    NotItsTurn,
     NotTheApi,
     OutcomeUnknown,
     Refused,
@@ -240,8 +241,7 @@ class Application:
         return Observation(self._record, verdict, report, seen, delay, error.reason if error else "")
 
     def _not_done(self, error: NotDone) -> Observation:
-        if type(error) is NotDone:
-            # It was not its turn: no failure of its own.
+        if isinstance(error, NotItsTurn):
             seconds = max(error.retry_after or 0.0, _AGAIN_MS / 1000)
             spread = random.uniform(1.0, 1.5)  # noqa: S311  # jitter
             return Observation(self._record, Verdict.BACK, delay_ms=int(1000 * seconds * spread))

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from service.backends.twilio import NotDone, OutcomeUnknown, Refused, UpstreamError
+from service.backends.twilio import NotItsTurn, OutcomeUnknown, Refused, UpstreamError
 from service.backends.twilio.errors import AccountRefused, NotTheApi, Throttled, of_answer
 
 TOKEN = "fTn0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
@@ -15,7 +15,7 @@ TOKEN = "fTn0:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx"
     [
         (301, NotTheApi), (400, Refused), (401, AccountRefused), (403, NotTheApi), (404, NotTheApi),
         (405, NotTheApi), (407, NotTheApi),
-        (408, NotDone), (409, NotTheApi), (413, Refused), (415, NotTheApi), (425, NotTheApi),
+        (408, NotItsTurn), (409, NotTheApi), (413, Refused), (415, NotTheApi), (425, NotTheApi),
         (429, Throttled), (500, OutcomeUnknown),
         (502, OutcomeUnknown), (503, OutcomeUnknown), (504, OutcomeUnknown),
     ],
