@@ -1,1 +1,4 @@
-"""What callers can ask of a Service, free of HTTP and of Redis."""
+"""What callers and workers can ask of a Service.
+
+No routes and no commands of Redis: those are `api` and `store`; upstreams are spoken to through `backends.twilio`.
+"""
