@@ -4,10 +4,11 @@ from __future__ import annotations
 
 
 class Lifecycle:
-    """Set once, when the process has been told to stop: from then on it is not ready, though it still answers."""
+    """How far this process is on its way out."""
 
     def __init__(self) -> None:
         self.stopping = False
+        """Whether it has been told to stop: it is not ready, though it still answers."""
         self.leaving = False
         """Whether no more requests are taken: who waits for something is answered with what is known."""
         self.refused = False

@@ -68,7 +68,9 @@ async def list_owed(service: Service) -> int:
 
 
 async def _list(service: Service, work: Work, delete_seconds: float) -> dict[str, bool]:
-    """List them at both upstreams, of which neither holds up the other; answers who was listed, and has no binding.
+    """List them at both upstreams, of which neither holds up the other.
+
+    Answers, for each identity that was listed, whether it has no Notify binding there.
 
     Raises:
         UpstreamError, StoreUnavailable, StoreFull, TooManyRequests: not at both.

@@ -28,7 +28,7 @@ _WITHOUT_VALUE: dict[str, Any] = {"trusted_proxies": (), "api_keys": ()}
 
 
 def load(environ: Mapping[str, str], *, certificates: bool = True) -> Settings:
-    """Read every setting from `environ` and the directory of secrets, and the Services from the file, that it may name.
+    """Read every setting from `environ` and the directory of secrets, and the Services from their file if one is named.
 
     Without `certificates` the files of TLS that a URL names may lie elsewhere.
 

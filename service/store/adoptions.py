@@ -66,7 +66,7 @@ class Outcome(Enum):
     COLLISION = b"collision"
     """Two addresses share a fingerprint."""
     STALE = b"stale"
-    """Nothing was done: too long ago, the list tells nothing any more."""
+    """Nothing was done: the list is too old to be acted on."""
 
 
 class Adopted(msgspec.Struct, frozen=True):

@@ -48,7 +48,7 @@ _CHUNK = 256 * 1024
 
 
 class Attempt:
-    """What a caller allows one request, and learns of it even if it is cancelled."""
+    """What a caller allows one request; afterwards, also of a cancelled one, whether it was sent."""
 
     __slots__ = ("deadline", "narrowing", "sent")
 

@@ -5,8 +5,8 @@
 -- 'claim': answers {now in ms, for each name: 'c' the caller is to ask, 'w' somebody is asking, 'o' nobody is worth waiting
 -- for, 'f' nothing to ask}. 'done': asked at `began`, with the lifetime of each answer; with a token, by workers.
 -- 'put_off': those taken with this token are due again after so many ms.
--- 'owe': workers are to ask for these identities; for those with a lifetime somebody has tried, and failed. 'take': answers {token, now in ms,
--- identity, …}.
+-- 'owe': workers are to ask for these identities. A lifetime says that a caller has asked, and failed: for so long no other
+-- is to try. Without one, what was known counts no more. 'take': answers {token, now in ms, identity, …}.
 
 local A, ask = KEYS[1], ARGV[1]
 local clock = redis.call('TIME')

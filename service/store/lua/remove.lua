@@ -3,9 +3,9 @@
 -- No logout: nothing is fenced. Contract 1 to 3.
 --
 -- The caller says what it means to remove: a record by its key, of an owner ('' for any) and a generation ('' for any); or
--- what is visible under a SID. `since`, if not '', is a time in seconds: what has been seen at or after it stays, or may have
--- been, for times are kept to the hour where there is no upstream, or was none. Answers {1 if anything was removed, 2 if it stays for that, lanes to wake,
--- its key}.
+-- what is visible under a SID. `since`, if not '', is a time in seconds: a record seen at or after it stays, and so does one
+-- that may have been, as `seen` is kept to the hour where there is no upstream, or was none. Answers {1 if anything was
+-- removed, 2 if it stays for that, lanes to wake, its key}.
 --@include record
 --@include unit
 --@include changes

@@ -60,7 +60,7 @@ class Listing(NamedTuple):
     def held(self, record: Record) -> list[Held]:
         """What is there of the record's address; under identities that cannot be listed, what was known.
 
-        What is desired is not: only a create tells whether that is taken.
+        Under the desired identity even that is left out: only a create tells whether the upstream takes it.
         """
         desired = record.attributes.identity if record.channels & Channel.NOTIFY else None
         unlisted = [t for t in record.traces if t.sid and t.attributes.identity in self.refused.keys() - {desired}]
@@ -194,7 +194,7 @@ class Application:
     async def _refused(self, refused: Refused, known: list[Held] | None) -> Observation:
         record, identity = self._record, self._record.attributes.identity
         may_be_full = refused.bad_request and refused.code == _INVALID
-        # What it had failed before the upstream was found full is no try of these.
+        # Tries count from when the upstream was found full: what had failed before is none of them.
         tries = record.attempts if record.full else 0
         if may_be_full and await self._makes_room(identity):
             delay = _AGAIN_MS if tries < _TRIES_WHEN_FULL else self._delay(None)
