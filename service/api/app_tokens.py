@@ -124,7 +124,9 @@ class AppTokens:
             raise Unauthenticated("The token's times are not numbers")
         if not isinstance(claims.jti, str):
             raise Unauthenticated("The token's jti is not a string")
-        if not 0 <= issued_at < 2**32 or expires - issued_at > self._max_ttl:
+        if not 0 <= issued_at < 2**32:
+            raise Unauthenticated("The token's iat is out of range")
+        if expires - issued_at > self._max_ttl:
             raise Unauthenticated(f"The token lives longer than {self._max_ttl} seconds")
         now = time.time()
         if max(int(issued_at), claims.nbf) > now + CLOCK_LEEWAY:

@@ -140,6 +140,9 @@ def test_either_of_two_secrets_holds() -> None:
     ("claimed", "said"),
     [
         ({"exp": NOW - 2 * LEEWAY, "iat": NOW - 3600}, "The token's exp has passed"),
+        ({"exp": NOW + DAY + 1}, "The token lives longer than 86400 seconds"),
+        ({"iat": -1}, "The token's iat is out of range"),
+        ({"iat": 2**32, "exp": 2**32 + 60}, "The token's iat is out of range"),
         ({"iat": NOW + 3600}, "The token's iat or nbf is in the future"),
         ({"nbf": NOW + 3600}, "The token's iat or nbf is in the future"),
     ],
