@@ -45,13 +45,13 @@ class Authenticator:
             self._passwords.setdefault(key.sid.encode(), []).append(_digest(key.secret.encode()))
         self._tokens = AppTokens(settings.jwt_secrets, settings.jwt_max_ttl)
 
-    def caller(self, header: str | None) -> Caller:
+    def caller(self, authorization: str | None) -> Caller:
         """The caller of an Authorization header.
 
         Raises:
             Unauthenticated: none, or one that does not hold.
         """
-        scheme, _, credentials = (header or "").partition(" ")
+        scheme, _, credentials = (authorization or "").partition(" ")
         match scheme.lower():
             case "basic":
                 return self._server(credentials.strip())
@@ -59,9 +59,9 @@ class Authenticator:
                 return self._tokens.app(credentials.strip())
         raise Unauthenticated
 
-    def server(self, header: str | None) -> Server:
+    def server(self, authorization: str | None) -> Server:
         """The server of an Authorization header; apps are refused like strangers."""
-        scheme, _, credentials = (header or "").partition(" ")
+        scheme, _, credentials = (authorization or "").partition(" ")
         if scheme.lower() != "basic":
             raise Unauthenticated
         return self._server(credentials.strip())

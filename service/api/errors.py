@@ -42,7 +42,7 @@ NATIVE = (
     "/schema",
 )
 
-_OURS = 500
+_FIRST_SERVER_ERROR = 500
 
 _log = structlog.get_logger(__name__)
 _BY_STATUS: dict[int, type[BinderyError]] = {
@@ -101,7 +101,7 @@ def turned_away(error: BinderyError) -> ASGIApp:
 
 def _form(scope: HTTPScope, error: BinderyError) -> tuple[int, dict[str, str], bytes]:
     headers: dict[str, str] = {}
-    if error.retry_after is not None or error.status >= _OURS:
+    if error.retry_after is not None or error.status >= _FIRST_SERVER_ERROR:
         headers["Retry-After"] = str(error.retry_after or 1)
     path = scope["path"]
     native = is_native(path)
@@ -139,7 +139,7 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     kind = _BY_STATUS.get(error.status_code)
     if kind is not None:
         return answer(request, MethodNotAllowed(_allowed(error)) if kind is MethodNotAllowed else kind())
-    if error.status_code < 500:
+    if error.status_code < _FIRST_SERVER_ERROR:
         return answer(request, _invalid(error))
     return on_any_error(request, error)
 

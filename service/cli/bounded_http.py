@@ -90,8 +90,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._framing_bytes = 0
         self._write_timer: asyncio.TimerHandle | None = None
-        self._offered = False
-        self._lost = False
+        self._upgrade_offered = False
+        self._deaf = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """A client has connected."""
@@ -147,7 +147,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head is complete."""
         if self.parser.should_upgrade():
-            self._offered = True
+            self._upgrade_offered = True
             return
         if self._head_timer is not None:
             self._stop_timer()
@@ -183,14 +183,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request is complete; what follows is the next one's head."""
-        if self._offered:
+        if self._upgrade_offered:
             return
         self._in_head = True
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a head, a body, or both."""
-        if self._lost:
+        if self._deaf:
             return
         room = HEAD_BYTES - self._head_bytes
         if not self._in_head or len(data) <= room:
@@ -251,7 +251,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         Raises:
             httptools.HttpParserUpgrade: a CONNECT, which is nothing without its offer.
         """
-        self._offered = False
+        self._upgrade_offered = False
         start = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         lines = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
@@ -272,7 +272,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not self._in_head:
             # A body that is none, of the last request that waits for its turn: it is answered then.
             self.pipeline[0] = self.cycle, _unreadable
-        self._lost = True
+        self._deaf = True
         self.cycle.keep_alive = False
         return True
 

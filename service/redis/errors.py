@@ -21,21 +21,11 @@ class RedisError(Exception):
 
 
 class Unavailable(RedisError):
-    """Redis gave no answer to the call.
-
-    `sent` is true if the command may have run.
-    """
-
-    def __init__(self, reason: str, *, sent: bool) -> None:
-        super().__init__(reason)
-        self.sent = sent
+    """Redis gave no answer to the call."""
 
 
 class NotSent(Unavailable):
     """The command certainly did not run: it never left, or the server said so. Safe to repeat."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, sent=False)
 
 
 class Overloaded(NotSent):
@@ -52,9 +42,6 @@ class Rerouted(NotSent):
 
 class OutcomeUnknown(Unavailable):
     """The command was, or may have been, sent, and no reply came: it may have run, or may yet run."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, sent=True)
 
 
 class ReplyError(RedisError):

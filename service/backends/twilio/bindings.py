@@ -101,7 +101,9 @@ def read_page(answer: bytes, kind: type[S]) -> BindingList[S]:
 def _mended(binding: dict[str, Any], kind: type[S]) -> S:
     said = {name: value for name, value in binding.items() if value is not None}
     lacking = {field.name: "" for field in msgspec.structs.fields(kind) if field.required}
+    if lacking.keys() - said:
+        said = {**lacking, **said, "binding_type": ""}
     try:
-        return msgspec.convert(lacking | said | {"binding_type": ""} if lacking.keys() - said else said, kind)
+        return msgspec.convert(said, kind)
     except msgspec.ValidationError:
         raise OutcomeUnknown("the answer could not be read") from None

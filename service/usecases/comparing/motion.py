@@ -18,13 +18,13 @@ async def unmoved(
     candidates: AsyncIterator[C], still: Callable[[Sequence[C]], Awaitable[Sequence[C]]]
 ) -> AsyncIterator[C]:
     """Those candidates that differ whenever they are looked at again, which is what ``still`` does."""
-    doubtful: Sequence[C] = []
+    doubtful: list[C] = []
     many = False
     async for candidate in candidates:
         if many:
             yield candidate
             continue
-        doubtful = [*doubtful, candidate]
+        doubtful.append(candidate)
         if len(doubtful) > AGAIN:
             for each in doubtful:
                 yield each
@@ -33,6 +33,6 @@ async def unmoved(
         if not doubtful:
             return
         await asyncio.sleep(number * _ROUND_SECONDS)
-        doubtful = await still(doubtful)
+        doubtful = list(await still(doubtful))
     for each in doubtful:
         yield each

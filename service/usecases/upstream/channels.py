@@ -22,6 +22,9 @@ AT_ONCE: Final = 32
 _LANES_AT_ONCE = 4
 _MARGIN_SECONDS = 5.0
 
+_WAITERS = 100
+"""Requests of a process that wait for one upstream at the same time."""
+
 
 class LaneSeats:
     """How many lanes of a Service one process drains at a time: a slow upstream must not hold every job there is."""
@@ -113,10 +116,6 @@ class ChatUpstream(_AtUpstream):
         super().__init__(config, bindings.account)
         self.bindings = bindings
         self.walk = walk
-
-
-_WAITERS = 100
-"""Requests of a process that wait for one upstream at the same time."""
 
 
 def lease_ms(config: Upstream) -> int:
