@@ -14,6 +14,7 @@ import prometheus_client
 from service.domain.jobs import Lane, Ledger
 from service.domain.record import Record, State
 from service.store.ledger import ChatWork, Lease, Settlement, Verdict
+from service.store.upstream_ledger import Observation
 from service.telemetry.catalogue import APPLIED, SETTLED
 from service.usecases.reconciling import reconcile_chat, reconcile_notify
 from service.usecases.service import Service
@@ -36,11 +37,16 @@ class Tally(msgspec.Struct):
     settled: int = 0
     failed: int = 0
 
-    def count(self, settlements: Sequence[Settlement]) -> None:
+    def count(self, settlements: Sequence[Settlement | Observation]) -> None:
         """Note what was settled."""
         failed = sum(s.verdict in (Verdict.LATER, Verdict.DEAD) for s in settlements)
         self.failed += failed
         self.settled += len(settlements) - failed
+
+
+def owed_of(work: ChatWork) -> list[Record]:
+    """What of an identity's Chat bindings is not as it should be, as far as is known."""
+    return [r for r in work.records if not r.channels or r.chat in (State.PENDING, State.UNKNOWN)]
 
 
 async def notify_batch(service: Service, lane: Lane, tally: Tally) -> bool:
@@ -96,7 +102,7 @@ async def chat_batch(service: Service, lane: Lane, tally: Tally) -> bool:
 async def _chat_identity(
     service: Service, lane: Lane, token: bytes, work: ChatWork, tally: Tally, asked: float
 ) -> None:
-    owed = [r for r in work.records if not r.channels or r.chat in (State.PENDING, State.UNKNOWN)]
+    owed = owed_of(work)
     tally.taken += len(owed)
 
     async def reconcile(records: Sequence[Record]) -> list[Settlement]:

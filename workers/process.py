@@ -22,7 +22,7 @@ from service.telemetry import catalogue
 from service.telemetry.listener import listening
 from service.telemetry.traces import tracing
 from service.usecases.service import Directory
-from service.usecases.upstream.channels import lease_ms
+from service.usecases.upstream.channels import LANES_AT_ONCE, lease_ms
 from workers.audit import keep_auditing
 from workers.bell import LISTEN_SECONDS, BellWorker
 from workers.connection import open_queue
@@ -38,9 +38,6 @@ from workers.without_queue import WithoutQueue
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 0.5
 _SETTLED_SECONDS = 1.0
 _END_OF_LOOP = 1.0
-
-# What a slow upstream holds up are jobs of its own.
-_JOBS_PER_UPSTREAM = 4
 
 _log = structlog.get_logger(__name__)
 
@@ -157,7 +154,8 @@ def _worker(running: Runtime, health: Health) -> BellWorker:
         job_seconds=_job_seconds(settings),
         ctx={"directory": running.directory},
         on_turn=health.turn,
-        more_jobs=_JOBS_PER_UPSTREAM * len(_upstreams(settings)),
+        # What a slow upstream holds up are jobs of its own.
+        more_jobs=LANES_AT_ONCE * len(_upstreams(settings)),
     )
 
 

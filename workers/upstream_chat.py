@@ -14,14 +14,14 @@ from typing import TypeAlias
 from service.backends.twilio import Attempt, NotItsTurn, Refused, UpstreamError
 from service.domain.jobs import Lane
 from service.domain.judging import Judgement
-from service.domain.record import Record, State
+from service.domain.record import Record
 from service.store.ledger import ChatWork, Settlement, Verdict
 from service.usecases.reconciling import backoff_ms
 from service.usecases.service import Service
 from service.usecases.upstream.channels import ChatUpstream
 from service.usecases.upstream.chat_reconciling import delete_unwanted, judged
 from workers.attempt import handed_back
-from workers.batches import Tally
+from workers.batches import Tally, owed_of
 from workers.settling import hand_back, persist
 from workers.upstream_figures import tell
 
@@ -49,16 +49,14 @@ async def chat_batch(service: Service, upstream: ChatUpstream, lane: Lane, most:
         return await service.ledgers.settle_chat(lane, token, work.owner, settlements, external=True)
 
     async def each(work: ChatWork, verdict: Judged | None) -> None:
-        records = owed(work)
+        records = owed_of(work)
         tally.taken += len(records)
         settlements = await _work(upstream, work, verdict, deadline)
         await persist(lambda: settle(work, settlements))
         del left[work.owner]
         worked = [(record, work.owed, s.verdict) for record, s in zip(records, settlements, strict=True)]
         tell(service, lane, worked, time.monotonic() - began)
-        failed = sum(s.verdict in (Verdict.LATER, Verdict.DEAD) for s in settlements)
-        tally.failed += failed
-        tally.settled += len(settlements) - failed
+        tally.count(settlements)
 
     try:
         verdicts = await _judge(service, upstream, identities, deadline)
@@ -69,19 +67,14 @@ async def chat_batch(service: Service, upstream: ChatUpstream, lane: Lane, most:
         raise group_error.exceptions[0] from None
     finally:
         # Together: a job that is stopped has the time for one wait, not for one each.
-        await asyncio.gather(*(hand_back(partial(settle, work, handed_back(owed(work)))) for work in left.values()))
+        await asyncio.gather(*(hand_back(partial(settle, work, handed_back(owed_of(work)))) for work in left.values()))
     return True
-
-
-def owed(work: ChatWork) -> list[Record]:
-    """What of an identity's Chat bindings is not as it should be, as far as is known."""
-    return [r for r in work.records if not r.channels or r.chat in (State.PENDING, State.UNKNOWN)]
 
 
 async def _judge(
     service: Service, upstream: ChatUpstream, identities: Sequence[ChatWork], deadline: float
 ) -> dict[bytes, Judged]:
-    named = [work for work in identities if owed(work)]
+    named = [work for work in identities if owed_of(work)]
     if not named:
         return {}
     identities_named = [work.records[0].attributes.identity for work in named]
@@ -93,7 +86,7 @@ async def _judge(
 
 
 async def _work(upstream: ChatUpstream, work: ChatWork, verdict: Judged | None, deadline: float) -> list[Settlement]:
-    records = owed(work)
+    records = owed_of(work)
     if isinstance(verdict, UpstreamError):
         # A list that is refused for another reason says nothing of the identity.
         final = isinstance(verdict, Refused) and verdict.bad_request

@@ -137,9 +137,7 @@ class _Batch:
         await persist(lambda: self._ledger.settle(self._lane, self._lease, observations))
         worked = [(o.record, self._work.pop(task).owed, o.verdict) for task, o in zip(group, observations, strict=True)]
         tell(self._service, self._lane, worked, time.monotonic() - self._began)
-        failed = sum(o.verdict in (Verdict.LATER, Verdict.DEAD) for o in observations)
-        self._tally.failed += failed
-        self._tally.settled += len(observations) - failed
+        self._tally.count(observations)
 
     async def _break_off(self) -> None:
         """What was sent and is not settled is told of; what was not is handed back."""

@@ -19,7 +19,9 @@ from service.store.upstream_ledger import UpstreamLedger
 AT_ONCE: Final = 32
 """The most records of a lane that are taken together: what a lease has time for."""
 
-_LANES_AT_ONCE = 4
+LANES_AT_ONCE: Final = 4
+"""The lanes that one process drains at a time for each upstream of a Service."""
+
 _MARGIN_SECONDS = 5.0
 
 _WAITERS = 100
@@ -29,7 +31,7 @@ _WAITERS = 100
 class LaneSeats:
     """How many lanes of a Service one process drains at a time: a slow upstream must not hold every job there is."""
 
-    def __init__(self, seats: int = _LANES_AT_ONCE) -> None:
+    def __init__(self, seats: int = LANES_AT_ONCE) -> None:
         self._free = seats
         self._turned_away: dict[Lane, None] = {}
 
