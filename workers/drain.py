@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from service.domain.errors import BinderyError
-from service.domain.jobs import DrainLane, Lane
+from service.domain.jobs import DrainLane
 from service.telemetry import traces
 from service.telemetry.catalogue import JOBS
 from service.usecases.service import Directory, Service
@@ -89,13 +89,9 @@ async def _drain(service: Service, job: DrainLane, stopping: asyncio.Event, pace
             # The lane's flag is held meanwhile: what comes asks for no job.
             await asyncio.sleep(wait)
     if await service.ledgers.go_on(job.lane):
-        service.wake(_wake(job.lane), job.traceparent)
+        service.wake_lane(job.lane, job.traceparent)
         return "goes-on"
     return "drained"
-
-
-def _wake(lane: Lane) -> bytes:
-    return lane.key.encode()
 
 
 def _trace(traceparent: str | None) -> dict[str, str]:

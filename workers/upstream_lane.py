@@ -40,7 +40,7 @@ async def drain_upstream(service: Service, lane: Lane, end: float, stopping: asy
         outcome = await _drain(service, upstream, lane, end, stopping, tally)
     waiting = upstream.seats.next_one()
     if waiting is not None:
-        service.wake(waiting.key.encode())
+        service.wake_lane(waiting)
     return outcome
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from service.backends import ChatBackend, NotifyBackend
 from service.domain.errors import NotFound
+from service.domain.jobs import Lane
 from service.domain.record import Channel, Record
 from service.domain.services import ServiceConfig
 from service.queue import JobQueue
@@ -44,8 +45,6 @@ class Service:
     ) -> None:
         self.config = config
         self.sid = config.sid
-        self.query = f"?service={config.sid}"
-        """What URLs of native routes end with to mean this Service."""
         self.section = section
         self.fingerprints = section.fingerprints
         self.registrations = registrations
@@ -111,21 +110,27 @@ class Service:
         if wake:
             self._queue.wake(lanes(self.sid, wake), traceparent)
 
+    def wake_lane(self, lane: Lane, traceparent: str | None = None) -> None:
+        """Ask for a drain of one lane, soon."""
+        self._queue.wake([lane], traceparent)
+
 
 class Directory:
     """Every Service of this deployment, by what a caller may call it."""
 
     def __init__(self, services: Iterable[Service]) -> None:
         self.services = tuple(services)
-        # Native routes mean the first one where they name none.
-        self.services[0].query = ""
         self._by_sid = {s.sid: s for s in self.services}
         self._by_chat_sid = {s.config.chat_sid: s for s in self.services}
         self._by_name = {s.config.name: s for s in self.services} | self._by_sid
 
     def default(self) -> Service:
-        """The first or only Service."""
+        """The first or only Service: native routes mean it where they name none."""
         return self.services[0]
+
+    def query_of(self, service: Service) -> str:
+        """What URLs of native routes end with to mean this Service."""
+        return "" if service is self.default() else f"?service={service.sid}"
 
     def named(self, name: str | None) -> Service:
         """The Service of this SID or configured name; without one the default.

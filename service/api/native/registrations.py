@@ -24,7 +24,7 @@ from service.domain.errors import Forbidden, InvalidInput
 from service.domain.record import Channel
 from service.store.registrations import Outcome
 from service.usecases import ending, registering
-from service.usecases.service import Service
+from service.usecases.service import Directory, Service
 from service.usecases.views import PastRegistrationView, RegistrationState, RegistrationView
 from service.usecases.waiting import WaitingRoom
 
@@ -62,7 +62,9 @@ async def create(request: NativeRequest) -> Answer:
     outcome, view = await registering.register(
         found, _request(caller, body, found), traceparent=traceparent_of(request)
     )
-    headers = [(b"location", f"{prefix(request)}/v1/registrations/{view.id}{found.query}".encode())]
+    directory: Directory = request.app.state.directory
+    location = f"{prefix(request)}/v1/registrations/{view.id}{directory.query_of(found)}"
+    headers = [(b"location", location.encode())]
     shown: RegistrationView | PastRegistrationView = view
     if wait is not None:
         room: WaitingRoom = request.app.state.waiting_room
