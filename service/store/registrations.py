@@ -247,8 +247,9 @@ class Registrations:
         Raises:
             SeenSince: it was registered at or after ``unless_seen_since``, in seconds, or may have been.
         """
-        meant, since = (b"" if given is None else b"%d" % given for given in (generation, unless_seen_since))
-        removed, wake, _ = await self._remove(b"r", fingerprint, owner, meant, since, b"", channels, NO_CHANNEL, reason)
+        removed, wake, _ = await self._remove(
+            b"r", channels, reason, key=fingerprint, owner=owner, generation=generation, since=unless_seen_since
+        )
         return removed, wake
 
     async def remove_binding(
@@ -259,27 +260,28 @@ class Registrations:
         Answers whether there was such a binding (of ``owner``, if given), the lanes to wake, and its record's key.
         """
         space = b"k" if channel is Channel.CHAT else b"r"
-        return await self._remove(space, b"", owner, b"", b"", sid.raw, channel, at_once, Reason.DELETED)
+        return await self._remove(space, channel, Reason.DELETED, owner=owner, sid=sid.raw, at_once=at_once)
 
     async def _remove(
         self,
         space: bytes,
-        key: bytes,
-        owner: bytes,
-        generation: bytes,
-        since: bytes,
-        sid: bytes,
         channels: Channel,
-        at_once: Channel,
         reason: Reason,
+        *,
+        key: bytes = b"",
+        owner: bytes = b"",
+        generation: int | None = None,
+        since: int | None = None,
+        sid: bytes = b"",
+        at_once: Channel = NO_CHANNEL,
     ) -> tuple[bool, bytes, bytes]:
         removed, wake, found = await self._section.run(
             "remove",
             space,
             key,
             owner,
-            generation,
-            since,
+            _if_given(generation),
+            _if_given(since),
             sid,
             b"%d" % channels,
             self._modes(at_once),
@@ -289,3 +291,7 @@ class Registrations:
         if removed == _SEEN_SINCE:
             raise SeenSince
         return bool(removed), wake, found
+
+
+def _if_given(number: int | None) -> bytes:
+    return b"" if number is None else b"%d" % number
