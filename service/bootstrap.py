@@ -15,7 +15,7 @@ from service.backends.twilio import Account, Admission, ChatBindings, NotifyBind
 from service.domain.errors import BinderyError
 from service.domain.fingerprints import derive_key
 from service.domain.limits import CAP, CLOCK_LEEWAY
-from service.domain.record import Channel
+from service.domain.record import NO_CHANNEL, Channel
 from service.domain.services import Upstream
 from service.queue import JobQueue
 from service.redis import Redis, connect
@@ -96,7 +96,7 @@ async def _follow(section: SwitchedSection) -> None:
 
 
 def _service(settings: Settings, config: ServiceConfig, store: Redis, key: bytes, queue: JobQueue) -> Service:
-    external = Channel.NOTIFY if config.notify_upstream else Channel(0)
+    external = Channel.NOTIFY if config.notify_upstream else NO_CHANNEL
     if config.chat_upstream:
         external |= Channel.CHAT
     section = (SwitchedSection if external else Section)(store, config.sid, key)

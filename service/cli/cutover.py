@@ -13,7 +13,7 @@ from service.cli.difference_table import print_differences
 from service.cli.local import local_settings
 from service.cli.wanted_service import service_named
 from service.domain.errors import BinderyError
-from service.domain.record import Channel
+from service.domain.record import ALL_CHANNELS, NO_CHANNEL, Channel
 from service.usecases.comparing import settled
 from service.usecases.moving.switching import cut_over, undo
 from service.usecases.service import Service
@@ -33,7 +33,7 @@ def command(name: str, only: str | None, back: bool, force: bool, settle: float)
     Refused, with exit status 1, while `bindery diff` would print anything. It holds at once for all processes that are
     running; once it is to stay, take the upstreams out of the settings. Until then it can be undone.
     """
-    wanted = _CHANNELS[only] if only else Channel.NOTIFY | Channel.CHAT
+    wanted = _CHANNELS[only] if only else ALL_CHANNELS
     try:
         done = asyncio.run(_back(name, wanted) if back else _over(name, wanted, force, settle))
     except (BinderyError, UpstreamError) as error:
@@ -48,7 +48,7 @@ async def _over(name: str, wanted: Channel, force: bool, seconds: float) -> bool
         channels = await _configured(service) & wanted
         if not channels:
             raise click.ClickException("this Service has no such upstream in the settings: there is nothing to switch")
-        again = channels & ~service.section.cut_over == Channel(0)
+        again = channels & ~service.section.cut_over == NO_CHANNEL
         if not again and not force:
             await settled(service, seconds)
             if await print_differences(service, channels):
@@ -79,7 +79,7 @@ async def _configured(service: Service) -> Channel:
     """The channels that have an upstream in the settings; where their bindings are kept is known from here on."""
     await service.section.open()
     notify, chat = service.configured
-    return (Channel.NOTIFY if notify else Channel(0)) | (Channel.CHAT if chat else Channel(0))
+    return (Channel.NOTIFY if notify else NO_CHANNEL) | (Channel.CHAT if chat else NO_CHANNEL)
 
 
 def _names(channels: Channel) -> str:

@@ -13,7 +13,7 @@ from service.cli.difference_table import print_differences
 from service.cli.local import local_settings
 from service.cli.wanted_service import service_named
 from service.domain.errors import BinderyError
-from service.domain.record import Channel
+from service.domain.record import ALL_CHANNELS
 from service.usecases.comparing import settled
 
 
@@ -44,4 +44,4 @@ async def _run(wanted: str | None, seconds: float, as_json: bool) -> int:
         owed = await settled(service, seconds)
         if owed:
             click.echo(f"{owed} entries are still owed: differences may pass", err=True)
-        return await print_differences(service, Channel.NOTIFY | Channel.CHAT, as_json=as_json)
+        return await print_differences(service, ALL_CHANNELS, as_json=as_json)

@@ -58,6 +58,9 @@ class Channel(IntFlag):
     CHAT = 2
 
 
+ALL_CHANNELS, NO_CHANNEL = Channel.NOTIFY | Channel.CHAT, Channel(0)
+
+
 class State(IntEnum):
     """What is known of a backend, against the desired state."""
 

@@ -10,13 +10,12 @@ from service.domain.addresses import BindingType, canonical
 from service.domain.archive import ChatLine, ChatPart, RegistrationLine
 from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
 from service.domain.limits import PER_IDENTITY
-from service.domain.record import Channel, encode_blob, pack_address
+from service.domain.record import ALL_CHANNELS, NO_CHANNEL, Channel, encode_blob, pack_address
 from service.store.section import Section
 
 AT_ONCE = 100
 """Lines in one transaction: some milliseconds of the store's time."""
 
-_BOTH = Channel.NOTIFY | Channel.CHAT
 _NO_PART = (NO_LINK, NO_DEVICE, b"0", b"0", b"", b"", b"", b"0", b"0", b"0", b"0", b"0")
 _NO_REGISTRATION = (b"",) * 14
 _NO_CAP = b"0"
@@ -69,7 +68,7 @@ class Archives:
             StoreUnavailable, StoreFull, TooManyRequests: it may have taken effect; the same again does no harm.
         """
         args = [part for line in lines for part in self._args(line, same_key, caps)]
-        modes = self._section.by_backend(self._external, lambda there: b"%d" % (_BOTH & ~there | there << 2))
+        modes = self._section.by_backend(self._external, lambda there: b"%d" % (ALL_CHANNELS & ~there | there << 2))
         wake, *outcomes = await self._section.run("restore", modes, *self._limits, b"1" if dry_run else b"0", *args)
         return [Restored(outcome) for outcome in outcomes], wake
 
@@ -81,7 +80,7 @@ class Archives:
             part = self._part(line, line.identity, owner, line.binding_type or BindingType.APN)
             return (b"", owner, *_NO_REGISTRATION, *part, _NO_CAP)
         address, chat = canonical(line.binding_type, line.address), line.chat
-        channels = (Channel.NOTIFY if line.notify else Channel(0)) | (Channel.CHAT if chat else Channel(0))
+        channels = (Channel.NOTIFY if line.notify else NO_CHANNEL) | (Channel.CHAT if chat else NO_CHANNEL)
         return (
             prints.address(address),
             owner,

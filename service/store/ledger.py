@@ -8,10 +8,8 @@ from enum import Enum
 import msgspec
 
 from service.domain.jobs import Lane, Ledger
-from service.domain.record import Channel, Record
+from service.domain.record import NO_CHANNEL, Channel, Record
 from service.store.section import Section
-
-NO_CHANNEL = Channel(0)
 
 
 class Verdict(Enum):

@@ -13,12 +13,10 @@ from service.domain.errors import BinderyError, CapReached, SeenSince, SessionEn
 from service.domain.events import Reason
 from service.domain.fingerprints import NO_DEVICE, NO_LINK, NO_SESSION
 from service.domain.limits import CLOCK_LEEWAY, PER_IDENTITY
-from service.domain.record import Attributes, Channel, Extras, Record, encode_blob, pack_address
+from service.domain.record import NO_CHANNEL, Attributes, Channel, Extras, Record, encode_blob, pack_address
 from service.domain.sids import BindingSid
 from service.store.section import Argument, Section
 from service.telemetry.catalogue import DISPLACED, REGISTRATIONS
-
-NO_CHANNEL = Channel(0)
 
 _FIXED = Struct("<16s12s8sBBq?4s12s12s4s")
 """Owner, device, session, type, channels, ``iat`` (-1: none), keep, nonce; a Chat binding's key, endpoint and nonce."""

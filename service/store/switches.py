@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from service.domain.record import Channel
+from service.domain.record import NO_CHANNEL, Channel
 from service.store.adoptions import Found, row
 from service.store.section import Section
 
@@ -40,7 +40,7 @@ class Switches:
 
     async def look(self) -> Switch:
         """Where it stands."""
-        return await self._switch(b"", Channel(0))
+        return await self._switch(b"", NO_CHANNEL)
 
     async def over(self, channels: Channel, *, agreed: bool, late: int = 0) -> Switch:
         """To this store; ``agreed``: both sides were compared, and did not differ.

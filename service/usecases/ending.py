@@ -7,13 +7,11 @@ import structlog
 from service.domain.addresses import spellings
 from service.domain.errors import BinderyError
 from service.domain.events import Reason
-from service.domain.record import Channel
+from service.domain.record import ALL_CHANNELS, Channel
 from service.domain.sids import RegistrationId
 from service.store.listings import Listings
 from service.store.registrations import Target
 from service.usecases.service import Service
-
-BOTH = Channel.NOTIFY | Channel.CHAT
 
 _log = structlog.get_logger(__name__)
 
@@ -34,7 +32,7 @@ async def log_out(
     device_id: str | None = None,
     session: str | None = None,
     address: str | None = None,
-    channels: Channel = BOTH,
+    channels: Channel = ALL_CHANNELS,
     include_messaging: bool = False,
     traceparent: str | None = None,
 ) -> int:
@@ -88,7 +86,7 @@ async def turn_off(
         return
     _, wake = await service.registrations.remove(
         id_.fingerprint,
-        BOTH,
+        ALL_CHANNELS,
         Reason.PUSH_OFF,
         owner=owner or b"",
         generation=None if owner else id_.generation,

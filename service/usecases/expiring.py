@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from service.domain.errors import SeenSince
 from service.domain.events import Reason
+from service.domain.record import ALL_CHANNELS
 from service.store.audits import Turns
-from service.usecases.ending import BOTH
 from service.usecases.service import Service
 
 TURN_MS = 3_000
@@ -32,7 +32,11 @@ async def expire_step(service: Service, turns: Turns, stale_seconds: int) -> int
         if record.channels and record.type.push and record.seen < since:
             try:
                 ended, wake = await service.registrations.remove(
-                    record.fingerprint, BOTH, Reason.STALE, generation=record.generation, unless_seen_since=since
+                    record.fingerprint,
+                    ALL_CHANNELS,
+                    Reason.STALE,
+                    generation=record.generation,
+                    unless_seen_since=since,
                 )
             except SeenSince:
                 continue

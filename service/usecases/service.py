@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from service.backends import ChatBackend, NotifyBackend
 from service.domain.errors import NotFound
 from service.domain.jobs import Lane
-from service.domain.record import Channel, Record
+from service.domain.record import NO_CHANNEL, Channel, Record
 from service.domain.services import ServiceConfig
 from service.queue import JobQueue
 from service.store.adoptions import Adoptions
@@ -98,7 +98,7 @@ class Service:
     @property
     def at_once(self) -> Channel:
         """The channels whose backend is our own store: the compatible routes need not wait for a worker there."""
-        notify = Channel(0) if self.notify_upstream else Channel.NOTIFY
+        notify = NO_CHANNEL if self.notify_upstream else Channel.NOTIFY
         return notify if self.chat_upstream else notify | Channel.CHAT
 
     def own_chat(self, record: Record | None) -> Record | None:

@@ -15,8 +15,8 @@ import uvloop
 
 from service.bootstrap import runtime
 from service.domain.addresses import BindingType
+from service.domain.record import NO_CHANNEL
 from service.settings import load
-from service.store.registrations import NO_CHANNEL
 from service.usecases.registering import wanted
 from service.usecases.service import Service
 from tests.benchmarks.deployment import environment

@@ -18,7 +18,7 @@ from service.api.headers import header
 from service.domain import limits
 from service.domain.addresses import BindingType
 from service.domain.errors import InvalidInput, UnsupportedMediaType
-from service.domain.record import Channel
+from service.domain.record import ALL_CHANNELS, Channel
 
 T = TypeVar("T")
 NativeRequest = Request[object, object, State]
@@ -42,7 +42,7 @@ class ChannelName(Enum):
 _FLAGS = {
     frozenset({ChannelName.NOTIFY}): Channel.NOTIFY,
     frozenset({ChannelName.CHAT}): Channel.CHAT,
-    frozenset(ChannelName): Channel.NOTIFY | Channel.CHAT,
+    frozenset(ChannelName): ALL_CHANNELS,
 }
 Channels = Annotated[tuple[ChannelName, ...], Meta(min_length=1, max_length=2)]
 

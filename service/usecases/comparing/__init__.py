@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from service.domain.record import Channel
+from service.domain.record import ALL_CHANNELS, Channel
 from service.usecases.comparing.chat import chat_differences
 from service.usecases.comparing.difference import Difference, What
 from service.usecases.comparing.notify import notify_differences
@@ -15,7 +15,6 @@ from service.usecases.service import Service
 __all__ = ["Difference", "What", "differences", "settled"]
 
 _LOOK_SECONDS = 0.2
-_ALL = Channel.NOTIFY | Channel.CHAT
 
 
 async def settled(service: Service, seconds: float) -> int:
@@ -29,7 +28,7 @@ async def settled(service: Service, seconds: float) -> int:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def differences(service: Service, channels: Channel = _ALL) -> AsyncIterator[Difference]:
+async def differences(service: Service, channels: Channel = ALL_CHANNELS) -> AsyncIterator[Difference]:
     """Those of its upstreams, in these channels.
 
     Raises:
