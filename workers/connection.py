@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from arq.connections import ArqRedis
@@ -14,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.queue import QUEUE
+from service.redis.tls_options import tls_options
 from service.redis.url import TCP, Target, Unix, parse
 
 # For a hiccup, not for an outage: that is the supervisor's to wait for, and what it starts anew is clean.
@@ -33,7 +33,7 @@ def open_queue(url: str, *, timeout: float) -> ArqRedis:
         "socket_connect_timeout": min(timeout, _CONNECT_SECONDS),
         "retry": Retry(ExponentialBackoff(cap=_LONGEST_PAUSE, base=_FIRST_PAUSE), _RETRIES),
         "retry_on_error": _RETRIED,
-        **(_tls(url) if target.tls is not None else {}),
+        **(tls_options(url) if target.tls is not None else {}),
     }
     login: dict[str, Any] = {
         "username": target.login.username,
@@ -64,12 +64,6 @@ def _through_sentinels(target: Target, options: dict[str, Any], login: dict[str,
     sentinel = Sentinel(hosts, sentinel_kwargs=asking)
     found: ArqRedis = sentinel.master_for(target.primary_name, redis_class=ArqRedis, **options, **login)
     return found
-
-
-def _tls(url: str) -> dict[str, Any]:
-    given = {name: value for name, value in parse_qsl(url.partition("?")[2]) if name.startswith("ssl_")}
-    requirement = given.setdefault("ssl_cert_reqs", "required")
-    return {"ssl": True, "ssl_check_hostname": requirement == "required", **given}
 
 
 def _arranged(queue: ArqRedis) -> ArqRedis:

@@ -9,6 +9,8 @@ import random
 import re
 import time
 
+from litestar import Request
+from litestar.datastructures import State
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
@@ -29,6 +31,12 @@ class _Answered(Line, kw_only=True, tag_field="event", tag="request"):
     ms: float
     request_id: str
     trace_id: str
+
+
+def traceparent_of(request: Request[object, object, State]) -> str | None:
+    """The trace that a request belongs to."""
+    traceparent: str | None = request.scope["state"].get("traceparent")
+    return traceparent
 
 
 def access_log(app: ASGIApp) -> ASGIApp:

@@ -1,12 +1,12 @@
 """A redis-py client for any of the URLs that the settings take; for the command line, one call at a time."""
 
 from typing import Any
-from urllib.parse import parse_qsl
 
 import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.sentinel import Sentinel
 
+from service.redis.tls_options import tls_options
 from service.redis.url import TCP, Target, Unix, parse
 
 
@@ -18,7 +18,7 @@ def dial(url: str, timeout: float) -> Any:
     """
     target = parse(url)
     limits: dict[str, Any] = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
-    tls = _tls(url) if target.tls is not None else {}
+    tls = tls_options(url) if target.tls is not None else {}
     login: dict[str, Any] = {"username": target.login.username, "password": target.login.password}
     if target.kind == "single":
         # Not from_url(): what it makes of a password that is not percent-encoded is another, and its errors quote it.
@@ -33,13 +33,6 @@ def dial(url: str, timeout: float) -> Any:
         return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in hosts], **common)
     sentinel = Sentinel(hosts, sentinel_kwargs={**limits, **tls, **_sentinel_login(target)})
     return sentinel.master_for(target.primary_name, db=target.login.db, **common)
-
-
-def _tls(url: str) -> dict[str, Any]:
-    given = {k: v for k, v in parse_qsl(url.partition("?")[2]) if k.startswith("ssl_")}
-    # redis-py checks no host name unless told to.
-    requirement = given.setdefault("ssl_cert_reqs", "required")
-    return {"ssl": True, "ssl_check_hostname": requirement == "required", **given}
 
 
 def _sentinel_login(target: Target) -> dict[str, str | None]:

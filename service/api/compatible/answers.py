@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from service.api.answers import Answer
-from service.api.compatible.forms import CompatibleRequest
 
 MEDIA_TYPE = b"application/json; charset=utf-8"
 
@@ -15,9 +14,3 @@ _encode = msgspec.json.Encoder().encode
 def answer(resource: msgspec.Struct, status: int = 200) -> Answer:
     """A resource or a list."""
     return Answer(_encode(resource), status, media_type=MEDIA_TYPE)
-
-
-def traceparent_of(request: CompatibleRequest) -> str | None:
-    """The trace that this request belongs to."""
-    traceparent: str | None = request.scope["state"].get("traceparent")
-    return traceparent

@@ -5,9 +5,10 @@ from __future__ import annotations
 from litestar import delete, get
 
 from service.api import urls
+from service.api.access_log import traceparent_of
 from service.api.answers import Answer
 from service.api.compatible import parameters
-from service.api.compatible.answers import answer, traceparent_of
+from service.api.compatible.answers import answer
 from service.api.compatible.forms import CompatibleRequest, read_query
 from service.api.compatible.listing import listing
 from service.api.compatible.resources import chat_binding

@@ -11,8 +11,9 @@ from litestar import delete, get
 from litestar.response.base import ASGIResponse
 
 from service.api import urls
+from service.api.access_log import traceparent_of
 from service.api.compatible import parameters
-from service.api.compatible.answers import answer, traceparent_of
+from service.api.compatible.answers import answer
 from service.api.compatible.chat import chat_service
 from service.api.compatible.forms import CompatibleRequest, read_query
 from service.api.compatible.listing import listing

@@ -58,9 +58,3 @@ def service_of(request: NativeRequest, named: str | None = None, *, parameters: 
     if isinstance(caller, App):
         check_scope(caller, service)
     return service
-
-
-def traceparent_of(request: NativeRequest) -> str | None:
-    """The trace that this request belongs to."""
-    traceparent: str | None = request.scope["state"].get("traceparent")
-    return traceparent

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 from litestar import post
 
+from service.api.access_log import traceparent_of
 from service.api.native.bodies import LogoutBody, NativeRequest, channel_flags, read_body
-from service.api.native.callers import server_only, service_of, traceparent_of
+from service.api.native.callers import server_only, service_of
 from service.api.native.openapi import SERVICE_QUERY, described
 from service.domain.errors import InvalidInput
 from service.usecases import ending

@@ -10,12 +10,13 @@ from litestar import delete, get, post
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
+from service.api.access_log import traceparent_of
 from service.api.answers import Answer
 from service.api.app_tokens import App
 from service.api.auth import Caller
 from service.api.headers import joined
 from service.api.native.bodies import NativeRequest, RegistrationBody, channel_flags, read_body
-from service.api.native.callers import caller_of, service_of, traceparent_of
+from service.api.native.callers import caller_of, service_of
 from service.api.native.openapi import DEVICE_QUERY, SEEN_QUERY, SERVICE_QUERY, described
 from service.api.native.query import device_of, seen_since_of
 from service.api.urls import prefix
