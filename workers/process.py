@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import time
+from contextlib import suppress
 
 import structlog
 from arq.worker import func
@@ -171,6 +172,5 @@ def _upstreams(settings: Settings) -> list[Upstream]:
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    waiting = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({waiting}, timeout=seconds * random.uniform(0.5, 1.0))  # noqa: S311  # jitter
-    waiting.cancel()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds * random.uniform(0.5, 1.0))  # noqa: S311  # jitter

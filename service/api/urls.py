@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
-from urllib.parse import quote, urlsplit
+from collections.abc import Sequence
+from urllib.parse import quote, urlencode, urlsplit
 
 from litestar import Request
 from litestar.datastructures import State
@@ -97,6 +97,6 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def query(pairs: Iterable[tuple[str, str]]) -> str:
+def query(pairs: Sequence[tuple[str, str]]) -> str:
     """A query string; spaces as ``%20``, which every decoder reads alike."""
-    return "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
+    return urlencode(pairs, quote_via=quote, safe="")

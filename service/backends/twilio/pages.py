@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -42,9 +42,9 @@ class Trail:
         self._been.add(at)
 
 
-def query(pairs: Iterable[tuple[str, str]]) -> str:
+def query(pairs: Sequence[tuple[str, str]]) -> str:
     """A query string, or the body of a form."""
-    return "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
+    return urlencode(pairs, quote_via=quote, safe="")
 
 
 def cursor(next_page_url: str | None) -> str | None:
