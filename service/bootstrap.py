@@ -16,10 +16,10 @@ from service.domain.errors import BinderyError
 from service.domain.fingerprints import derive_key
 from service.domain.limits import CAP, CLOCK_LEEWAY
 from service.domain.record import NO_CHANNEL, Channel
-from service.domain.services import Upstream
+from service.domain.services import ServiceConfig, Upstream
 from service.queue import JobQueue
 from service.redis import Redis, connect
-from service.settings import ServiceConfig, Settings
+from service.settings import Settings
 from service.store.adoptions import Adoptions
 from service.store.archives import Archives
 from service.store.audits import Audits, Turns, Walk

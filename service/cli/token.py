@@ -8,7 +8,8 @@ import jwt
 
 from service.cli.local import local_settings
 from service.domain.limits import IDENTITY_LENGTH
-from service.settings import ServiceConfig, Settings
+from service.domain.services import ServiceConfig
+from service.settings import Settings
 
 
 @click.command("token")

@@ -3,6 +3,5 @@
 from service.settings.faults import SettingsError
 from service.settings.loading import load
 from service.settings.model import Settings
-from service.settings.services import ApiKey, CapPolicy, ServiceConfig
 
-__all__ = ["ApiKey", "CapPolicy", "ServiceConfig", "Settings", "SettingsError", "load"]
+__all__ = ["Settings", "SettingsError", "load"]

@@ -4,11 +4,11 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from service.domain.services import ServiceConfig
 from service.settings import store_url
 from service.settings.faults import Faults
 from service.settings.model import VARIABLES, Settings
 from service.settings.secret_files import SECRETS_DIR, with_files
-from service.settings.services import ServiceConfig
 from service.settings.services_file import read_services
 from service.settings.upstreams import of_environment, refuse_contradictions
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+from service.domain.services import CAP_POLICIES, CapPolicy, ServiceConfig
 from service.settings import rules, store_url
-from service.settings.services import AC_SID, CAP_POLICIES, IS_SID, ApiKey, CapPolicy, ServiceConfig
+from service.settings.api_key import ApiKey
+from service.settings.forms import AC_SID
 from service.settings.upstream_variables import UpstreamVariables
 from service.settings.variable import Var, declared
-
-_is_sid = rules.matching(IS_SID, "must be IS and 32 hex digits")
 
 
 class Settings(UpstreamVariables, frozen=True, kw_only=True):
@@ -181,13 +181,13 @@ class Settings(UpstreamVariables, frozen=True, kw_only=True):
         str | None,
         Var(
             "BINDERY_SERVICE_SID",
-            _is_sid,
+            rules.service_sid,
             "The Service: `IS` and 32 hex digits; required without a Services file",
         ),
     ]
     chat_service_sid: Annotated[
         str | None,
-        Var("BINDERY_CHAT_SERVICE_SID", _is_sid, "Its Chat Service", shown_default="`BINDERY_SERVICE_SID`"),
+        Var("BINDERY_CHAT_SERVICE_SID", rules.service_sid, "Its Chat Service", shown_default="`BINDERY_SERVICE_SID`"),
     ]
     services_file: Annotated[
         Path | None,

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from service.settings.services import SK_SID, ApiKey
+from service.settings.api_key import ApiKey
+from service.settings.forms import IS_SID, IS_SID_RULE, SK_SID, UPSTREAM_USER, UPSTREAM_USER_RULE
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST = re.compile(r"[A-Za-z0-9.:_%-]+")
@@ -105,6 +106,13 @@ def matching(pattern: re.Pattern[str], rule: str) -> Callable[[str], str]:
         return value
 
     return read
+
+
+service_sid = matching(IS_SID, IS_SID_RULE)
+"""A Service's SID."""
+
+upstream_user = matching(UPSTREAM_USER, UPSTREAM_USER_RULE)
+"""Who one is at an upstream: an account's SID, or an API key's."""
 
 
 def secret(minimum: int) -> Callable[[str], str]:

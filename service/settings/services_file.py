@@ -7,16 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from service.domain.services import Upstream
+from service.domain.services import CAP_POLICIES, DEFAULT_PROTOCOL_VERSIONS, CapPolicy, ServiceConfig, Upstream
 from service.settings.faults import Faults
-from service.settings.services import (
-    CAP_POLICIES,
-    DEFAULT_PROTOCOL_VERSIONS,
-    IS_SID,
-    SERVICE_NAME,
-    CapPolicy,
-    ServiceConfig,
-)
+from service.settings.forms import IS_SID, IS_SID_RULE, SERVICE_NAME
 from service.settings.upstreams import CHAT_KEYS, NOTIFY_KEYS, Keys, of_table, refuse_contradictions
 
 _KEYS = (
@@ -68,14 +61,14 @@ class _Table:
     def read(self, defaults: Mapping[str, Any]) -> ServiceConfig:
         for key in sorted(self._table.keys() - set(_KEYS)):
             self._faults.add(f"{self._where}: {key}", f"is unknown; the keys are: {', '.join(_KEYS)}")
-        sid = self._text("sid", IS_SID, "must be IS and 32 hex digits") or ""
+        sid = self._text("sid", IS_SID, IS_SID_RULE) or ""
         name = self._text("name", SERVICE_NAME, "must be 1 to 64 of: letters, digits, dot, underscore, hyphen") or ""
         for key, value in (("sid", sid), ("name", name)):
             if not value and key not in self._table:
                 self._faults.add(f"{self._where}: {key}", "must be set")
         if IS_SID.fullmatch(name):
             self._faults.add(f"{self._where}: name", "must not look like a SID")
-        chat_sid = self._text("chat_sid", IS_SID, "must be IS and 32 hex digits") or sid
+        chat_sid = self._text("chat_sid", IS_SID, IS_SID_RULE) or sid
         anything = re.compile(r".+", re.DOTALL)
         return ServiceConfig(
             sid=sid,

@@ -5,10 +5,7 @@ from typing import Annotated
 from service.domain.services import CHAT_APIS, VANISHED_POLICIES, ChatApi, VanishedPolicy
 from service.settings import rules
 from service.settings.operating_variables import OperatingVariables
-from service.settings.services import IS_SID, UPSTREAM_USER, UPSTREAM_USER_RULE
 from service.settings.variable import Var
-
-_is_sid = rules.matching(IS_SID, "must be IS and 32 hex digits")
 
 
 class UpstreamVariables(OperatingVariables, frozen=True, kw_only=True):
@@ -25,7 +22,12 @@ class UpstreamVariables(OperatingVariables, frozen=True, kw_only=True):
     ]
     notify_upstream_sid: Annotated[
         str | None,
-        Var("BINDERY_NOTIFY_UPSTREAM_SID", _is_sid, "The Service's SID there", shown_default="`BINDERY_SERVICE_SID`"),
+        Var(
+            "BINDERY_NOTIFY_UPSTREAM_SID",
+            rules.service_sid,
+            "The Service's SID there",
+            shown_default="`BINDERY_SERVICE_SID`",
+        ),
     ]
     chat_upstream_url: Annotated[
         str | None,
@@ -40,7 +42,7 @@ class UpstreamVariables(OperatingVariables, frozen=True, kw_only=True):
         str | None,
         Var(
             "BINDERY_CHAT_UPSTREAM_SID",
-            _is_sid,
+            rules.service_sid,
             "The Chat Service's SID there",
             shown_default="`BINDERY_CHAT_SERVICE_SID`",
         ),
@@ -67,7 +69,7 @@ class UpstreamVariables(OperatingVariables, frozen=True, kw_only=True):
         str | None,
         Var(
             "BINDERY_UPSTREAM_USER",
-            rules.matching(UPSTREAM_USER, UPSTREAM_USER_RULE),
+            rules.upstream_user,
             "The account at the upstream, `AC…`, or an API key, `SK…`; required with an upstream",
         ),
     ]

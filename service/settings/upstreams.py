@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, TypeAlias
 from service.domain.services import CHAT_APIS, VANISHED_POLICIES, ServiceConfig, Upstream
 from service.settings import rules
 from service.settings.faults import Faults
-from service.settings.services import IS_SID, UPSTREAM_USER, UPSTREAM_USER_RULE
 
 
 class _Key(NamedTuple):
@@ -17,8 +16,8 @@ class _Key(NamedTuple):
 _NUMBER = (int, float)
 _SHARED = {
     "url": _Key(rules.public_url),
-    "sid": _Key(rules.matching(IS_SID, "must be IS and 32 hex digits")),
-    "user": _Key(rules.matching(UPSTREAM_USER, UPSTREAM_USER_RULE)),
+    "sid": _Key(rules.service_sid),
+    "user": _Key(rules.upstream_user),
     "secret": _Key(rules.secret(1)),
     "connect_timeout": _Key(rules.seconds(0.05, 60), _NUMBER),
     "timeout": _Key(rules.seconds(0.05, 60), _NUMBER),
