@@ -18,7 +18,7 @@ from service.cli.wanted_service import service_named
 from service.domain.archive import UnreadableLine
 from service.domain.errors import BinderyError
 from service.usecases.moving.importing import UNREADABLE, import_bindings
-from service.usecases.moving.pacing import Pace
+from service.usecases.moving.pacing import RateLimit
 from service.usecases.moving.restoring import Progress, restore
 from service.usecases.service import Service
 from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
@@ -82,7 +82,7 @@ async def _from_archive(
             def told(progress: Progress) -> None:
                 bar.update(progress.bytes - bar.pos, progress.lines)
 
-            counts = await restore(service, archive, dry_run=dry_run, pace=Pace(rate), told=told)
+            counts = await restore(service, archive, dry_run=dry_run, pace=RateLimit(rate), told=told)
             return Counter({outcome.value.decode(): count for outcome, count in counts.items()})
 
 
@@ -116,4 +116,4 @@ async def _from_upstream(
         def told(bindings: int) -> None:
             bar.update(bindings - bar.pos)
 
-        return await import_bindings(service, upstream, dry_run=dry_run, pace=Pace(rate), told=told)
+        return await import_bindings(service, upstream, dry_run=dry_run, pace=RateLimit(rate), told=told)

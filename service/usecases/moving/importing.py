@@ -16,7 +16,7 @@ from service.backends.twilio.errors import AccountRefused
 from service.backends.twilio.pages import Page, Trail
 from service.store.adoptions import Found, Outcome, Source
 from service.store.places import Place
-from service.usecases.moving.pacing import Pace
+from service.usecases.moving.pacing import RateLimit
 from service.usecases.service import Service
 from service.usecases.upstream.adopting import chat_found, notify_found
 from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream
@@ -42,7 +42,7 @@ async def import_bindings(
     upstream: NotifyUpstream | ChatUpstream,
     *,
     dry_run: bool = False,
-    pace: Pace | None = None,
+    pace: RateLimit | None = None,
     told: Callable[[int], None] = lambda _: None,
 ) -> Counts:
     """Adopt all bindings of an upstream; goes on at the page where an earlier run ended.
@@ -56,7 +56,7 @@ async def import_bindings(
     """
     place = Place(service.section, _name(upstream, dry_run), _Reached)
     reached = await place.get() or _Reached(None, 0, {})
-    pace = pace or Pace(None)
+    pace = pace or RateLimit(None)
     begun, trail = False, Trail()
     while True:
         trail.pass_by(reached.at)

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 
-class Pace:
+class RateLimit:
     """At most ``rate`` things a second on average from now on; None: as fast as it goes."""
 
     def __init__(self, rate: float | None) -> None:

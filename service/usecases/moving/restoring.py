@@ -14,7 +14,7 @@ from service.domain.archive import FORM, ChatLine, Head, RegistrationLine, Unrea
 from service.store.archives import AT_ONCE, Restored
 from service.store.places import Place
 from service.usecases.moving.crowding import LONGEST_LINE, crowded
-from service.usecases.moving.pacing import Pace
+from service.usecases.moving.pacing import RateLimit
 from service.usecases.service import Service
 
 _CHUNK = 1024 * 1024
@@ -39,7 +39,7 @@ async def restore(
     archive: BinaryIO,
     *,
     dry_run: bool = False,
-    pace: Pace | None = None,
+    pace: RateLimit | None = None,
     told: Callable[[Progress], None] = lambda _: None,
 ) -> Counter[Restored]:
     """Write the lines of an archive, which can be seeked in; goes on where an earlier run of the same archive ended.
@@ -54,7 +54,7 @@ async def restore(
     caps = crowded(archive, service.archives.cap)
     reached = await place.get() or _begin(service, archive)
     archive.seek(reached.offset)
-    pace = pace or Pace(None)
+    pace = pace or RateLimit(None)
     while True:
         lines, size = _some(archive, reached.lines)
         if not size:

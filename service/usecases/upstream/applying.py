@@ -34,7 +34,7 @@ from service.usecases.reconciling import backoff_ms
 from service.usecases.service import Service
 from service.usecases.upstream.channels import NotifyUpstream
 
-Listed: TypeAlias = dict[bytes, list[Held]]
+ByAddress: TypeAlias = dict[bytes, list[Held]]
 """By fingerprint, what an upstream's lists show of addresses."""
 
 _LONGEST_DELAY_MS = 60_000
@@ -48,7 +48,7 @@ _log = structlog.get_logger(__name__)
 class Listing(NamedTuple):
     """What lists show, and why some identities could not be listed."""
 
-    there: Listed
+    there: ByAddress
     refused: Mapping[str, Unlisted]
 
     def refusal(self, record: Record) -> Unlisted | None:
@@ -82,9 +82,9 @@ async def listing(service: Service, upstream: NotifyUpstream, records: Sequence[
     return Listing(by_address(service, found), refused)
 
 
-def by_address(service: Service, bindings: Sequence[NotifyBinding]) -> Listed:
+def by_address(service: Service, bindings: Sequence[NotifyBinding]) -> ByAddress:
     """Bindings by the fingerprints of their addresses."""
-    found: Listed = {}
+    found: ByAddress = {}
     for binding in bindings:
         held = held_of(binding)
         if held is not None:

@@ -12,7 +12,7 @@ from service.domain.record import Channel, Record, State
 from service.domain.upstream import Agreed, decide
 from service.store.audits import Finding
 from service.usecases.service import Service
-from service.usecases.upstream.applying import Listed, listing
+from service.usecases.upstream.applying import ByAddress, listing
 from service.usecases.upstream.channels import NotifyUpstream
 
 TURN_MS = 3_000
@@ -57,7 +57,7 @@ def is_settled(record: Record) -> bool:
 
 
 async def compare(
-    service: Service, upstream: NotifyUpstream, settled: Sequence[Record], there: Listed, attempt: Attempt
+    service: Service, upstream: NotifyUpstream, settled: Sequence[Record], there: ByAddress, attempt: Attempt
 ) -> int:
     """Act on what is not as it is known of registrations that were settled before ``there`` was listed.
 
