@@ -22,7 +22,7 @@ from service.redis import Redis, connect
 from service.settings import Settings
 from service.store.adoptions import Adoptions
 from service.store.archives import Archives
-from service.store.audits import Audits, Turns, Walk
+from service.store.audits import Audits
 from service.store.ledger import Ledgers
 from service.store.listings import Listings
 from service.store.registrations import Registrations
@@ -30,6 +30,7 @@ from service.store.section import Section, StoreRefused
 from service.store.switched import SwitchedSection
 from service.store.switches import Switches
 from service.store.upstream_ledger import UpstreamLedger
+from service.store.walks import Turns, Walk
 from service.usecases.service import Directory, Service
 from service.usecases.upstream.adopting import adopt_identities, adopt_sid
 from service.usecases.upstream.channels import ChatUpstream, NotifyUpstream

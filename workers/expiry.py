@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from service.store.audits import Turns, Walk
+from service.store.walks import Turns, Walk
 from service.usecases.expiring import expire_step
 from service.usecases.service import Directory
 from workers.steps import take

@@ -1,14 +1,14 @@
-"""Where the walks through a Service are, and what becomes of what the audit's find."""
+"""What becomes of what the audit's walk through a Service finds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 
 import msgspec
 
 from service.domain.record import Channel, Record
 from service.store.section import Section
+from service.store.walks import Turns, Walk
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -17,36 +17,6 @@ class Finding(msgspec.Struct, frozen=True):
     record: Record
     dead: bool
     """Whether it holds nothing, and that counts as the provider's word; else it is looked into."""
-
-
-class Walk(Enum):
-    """One of the walks: the audit's, and expiry's."""
-
-    REGISTRATIONS = b"audit"
-    """Through what is registered here, to see whether the upstream holds it."""
-    BINDINGS = b"walk"
-    """Through what the Notify upstream holds, to see whether it is known here."""
-    CHAT_BINDINGS = b"chat-walk"
-    """Through what the Chat upstream holds, to see whether it is to stay."""
-    STALE = b"stale"
-    """Through what is registered here, to see whether its device still is."""
-
-
-class Turns:
-    """Taking turns at one walk."""
-
-    def __init__(self, section: Section, walk: Walk) -> None:
-        self._section = section
-        self._walk = walk.value
-
-    async def claim(self, turn_ms: int) -> bytes | None:
-        """The position to go on from, for whoever asks first; None for the others, and for so many milliseconds."""
-        found: bytes | None = await self._section.run("audit_turn", self._walk, b"claim", b"%d" % turn_ms, b"")
-        return found
-
-    async def rest(self, position: bytes, ms: int, *, claimed: bytes) -> None:
-        """Go on from there in so many milliseconds; nothing, if another has gone on from what was claimed since."""
-        await self._section.run("audit_turn", self._walk, b"rest", b"%d" % ms, position, claimed)
 
 
 class Audits(Turns):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.domain.errors import SeenSince
 from service.domain.events import Reason
 from service.domain.record import ALL_CHANNELS
-from service.store.audits import Turns
+from service.store.walks import Turns
 from service.usecases.service import Service
 
 TURN_MS = 3_000

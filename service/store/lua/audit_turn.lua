@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- A turn of one of the audit's walks: one step in all processes at a time, and no more than one in so many milliseconds.
+-- A turn of a walk (the audit's, expiry's): one step in all processes at a time, and at most one in so many milliseconds.
 -- ask 'claim': answers the position to go on from, or nothing if it is not time. 'rest': the next turn comes after ms, and
 -- goes on from the position given, if the walk is still where it was claimed: a step may take longer than its turn, and one
 -- that comes late must not move it back.

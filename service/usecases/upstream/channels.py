@@ -13,8 +13,9 @@ from service.domain.errors import StoreUnavailable
 from service.domain.jobs import Lane
 from service.domain.services import Upstream
 from service.redis import RedisError
-from service.store.audits import Audits, Turns
+from service.store.audits import Audits
 from service.store.upstream_ledger import UpstreamLedger
+from service.store.walks import Turns
 
 AT_ONCE: Final = 32
 """The most records of a lane that are taken together: what a lease has time for."""

@@ -9,7 +9,7 @@ import structlog
 from service.backends.twilio import Attempt, Refused
 from service.domain.errors import StoreFull
 from service.store.adoptions import Outcome, Source
-from service.store.audits import Turns
+from service.store.walks import Turns
 from service.usecases.service import Service
 from service.usecases.upstream.adopting import adopt
 from service.usecases.upstream.auditing import TURN_MS, WALK_MS

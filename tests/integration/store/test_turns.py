@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.redis import Redis
-from service.store.audits import Turns, Walk
+from service.store.walks import Turns, Walk
 from tests.integration.store.upstream_desk import UpstreamDesk
 
 

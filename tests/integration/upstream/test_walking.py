@@ -8,7 +8,7 @@ from service.backends.twilio import NotifyBindings, OutcomeUnknown, Refused
 from service.bootstrap import runtime
 from service.settings import load
 from service.store.adoptions import Outcome, Source
-from service.store.audits import Turns
+from service.store.walks import Turns
 from service.usecases import notify_bindings
 from service.usecases.ending import log_out
 from service.usecases.notify_bindings import Filter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.domain.addresses import BindingType
-from service.store.audits import Turns, Walk
+from service.store.walks import Turns, Walk
 from service.usecases.expiring import expire_step
 from service.usecases.looking_up import look_up
 from service.usecases.registering import Request, register
