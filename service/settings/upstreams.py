@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from service.domain.services import CHAT_APIS, VANISHED_POLICIES, ServiceConfig, Upstream
+from service.domain.services import CHAT_APIS, ServiceConfig, Upstream
 from service.settings import rules
 from service.settings.faults import Faults
+from service.settings.upstream_variables import UpstreamVariables
+from service.settings.variable import declared
 
 
 class _Key(NamedTuple):
@@ -14,38 +16,31 @@ class _Key(NamedTuple):
 
 
 _NUMBER = (int, float)
+_DEFAULTS: dict[str, tuple[type, ...]] = {
+    "user": (str,),
+    "secret": (str,),
+    "connect_timeout": _NUMBER,
+    "timeout": _NUMBER,
+    "longest_request": _NUMBER,
+    "rate": _NUMBER,
+    "connections": (int,),
+    "vanished": (str,),
+    "listed_ttl": _NUMBER,
+    "empty_ttl": _NUMBER,
+}
+"""What the environment has for all upstreams, and the types that a table may have it in."""
+
+_VARIABLES = declared(UpstreamVariables)
 _SHARED = {
     "url": _Key(rules.public_url),
     "sid": _Key(rules.service_sid),
-    "user": _Key(rules.upstream_user),
-    "secret": _Key(rules.secret(1)),
-    "connect_timeout": _Key(rules.seconds(0.05, 60), _NUMBER),
-    "timeout": _Key(rules.seconds(0.05, 60), _NUMBER),
-    "longest_request": _Key(rules.seconds(0.1, 500), _NUMBER),
-    "rate": _Key(rules.decimal(0.1, 100_000), _NUMBER),
-    "connections": _Key(rules.integer(1, 1000), (int,)),
-    "vanished": _Key(rules.choice(*VANISHED_POLICIES)),
-    "listed_ttl": _Key(rules.seconds(0, 86_400), _NUMBER),
-    "empty_ttl": _Key(rules.seconds(1, 86_400), _NUMBER),
+    **{key: _Key(_VARIABLES[f"upstream_{key}"].read, types) for key, types in _DEFAULTS.items()},
 }
 Keys: TypeAlias = Mapping[str, _Key]
 NOTIFY_KEYS: Keys = _SHARED
 """Keys of a Service's `notify_upstream` table, and how each is read."""
 CHAT_KEYS: Keys = {**_SHARED, "api": _Key(rules.choice(*CHAT_APIS)), "strict": _Key(rules.yes_or_no, (bool,))}
 """Those of its `chat_upstream` table."""
-
-_DEFAULTS = (
-    "user",
-    "secret",
-    "connect_timeout",
-    "timeout",
-    "longest_request",
-    "rate",
-    "connections",
-    "vanished",
-    "listed_ttl",
-    "empty_ttl",
-)
 
 
 def _defaults(values: Mapping[str, Any]) -> dict[str, Any]:
