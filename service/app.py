@@ -19,14 +19,13 @@ from service.api.errors import on_any_error, on_bindery_error, on_http_error
 from service.api.native import handlers, openapi
 from service.api.traced import traced
 from service.bootstrap import Runtime, runtime
-from service.domain.errors import BinderyError
+from service.domain.errors import BinderyError, StoreRefused
 from service.domain.limits import BODY_BYTES
 from service.logs import configure, on_loop_error
 from service.readiness import API_NEEDS, Liveness, Readiness, readiness
 from service.settings import Settings, load
 from service.settings.loading import METRICS_FD
 from service.standing import open_store
-from service.store.section import StoreRefused
 from service.telemetry import catalogue, traces
 from service.telemetry.listener import Probe, listening
 from service.usecases.waiting import WaitingRoom

@@ -12,7 +12,7 @@ import msgspec
 
 from service.backends import EmbeddedChat, EmbeddedNotify
 from service.backends.twilio import Account, Admission, ChatBindings, NotifyBindings
-from service.domain.errors import BinderyError
+from service.domain.errors import BinderyError, StoreRefused
 from service.domain.fingerprints import derive_key
 from service.domain.limits import CAP, CLOCK_LEEWAY
 from service.domain.record import NO_CHANNEL, Channel
@@ -26,7 +26,7 @@ from service.store.audits import Audits
 from service.store.ledger import Ledgers
 from service.store.listings import Listings
 from service.store.registrations import Registrations
-from service.store.section import Section, StoreRefused
+from service.store.section import Section
 from service.store.switched import SwitchedSection
 from service.store.switches import Switches
 from service.store.upstream_ledger import UpstreamLedger

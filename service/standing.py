@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from service.bootstrap import Runtime
-from service.store.section import StoreRefused
+from service.domain.errors import StoreRefused
 from service.usecases.upstream.standing import ask_accounts
 
 _SECONDS = 3.0

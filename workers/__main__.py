@@ -12,9 +12,9 @@ import structlog
 import uvloop
 
 from service import standard_streams
+from service.domain.errors import StoreRefused
 from service.logs import configure, on_loop_error
 from service.settings import Settings, SettingsError, load
-from service.store.section import StoreRefused
 from workers.process import run
 
 

@@ -13,12 +13,11 @@ from arq.worker import func
 from redis.exceptions import RedisError
 
 from service.bootstrap import Runtime, runtime
-from service.domain.errors import BinderyError
+from service.domain.errors import BinderyError, StoreRefused
 from service.domain.services import Upstream
 from service.settings import Settings
 from service.settings.loading import METRICS_FD
 from service.standing import open_store
-from service.store.section import StoreRefused
 from service.telemetry import catalogue
 from service.telemetry.listener import listening
 from service.telemetry.traces import tracing

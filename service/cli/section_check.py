@@ -6,9 +6,8 @@ import asyncio
 
 from service.bootstrap import runtime
 from service.cli.server_check import Finding
-from service.domain.errors import BinderyError
+from service.domain.errors import BinderyError, StoreRefused
 from service.settings import Settings
-from service.store.section import StoreRefused
 
 
 def ask_sections(settings: Settings, *, well: bool) -> list[Finding]:

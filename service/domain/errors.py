@@ -149,6 +149,20 @@ class StoreFull(BinderyError):
     retry_after = 30
 
 
+class StoreRefused(BinderyError):
+    """The store belongs to a newer version, or to another secret key, or evicts; nothing may be read or written."""
+
+    slug, title, status, code = "store-refused", "The store belongs to another version or key, or forgets", 503, 20503
+    retry_after = 60
+
+
+class BackendSwitched(BinderyError):
+    """The Service's bindings are kept elsewhere since; what was begun for the former backend has not been written."""
+
+    slug, title, status, code = "backend-switched", "The Service has just been switched to another backend", 503, 20503
+    retry_after = 1
+
+
 class UpstreamRefused(BinderyError):
     """The upstream that holds the bindings refuses this one; the detail is what it said."""
 

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 from prometheus_client import Histogram
 
-from service.domain.errors import BinderyError, StoreFull, StoreUnavailable, TooManyRequests
+from service.domain.errors import BinderyError, StoreFull, StoreRefused, StoreUnavailable, TooManyRequests
 from service.domain.fingerprints import Fingerprints, check_value
-from service.domain.record import Channel
+from service.domain.record import NO_CHANNEL, Channel
 from service.redis import NotSent, Overloaded, Redis, Refused, ReplyError, Unavailable, info_of
 from service.store.scripts import script
 from service.telemetry.catalogue import STORE_CALLS, STORE_FAULTS
@@ -40,22 +40,10 @@ def _timing(name: str) -> Histogram:
     return STORE_CALLS.labels(name)
 
 
-class StoreRefused(BinderyError):
-    """The store belongs to a newer version, or to another secret key, or evicts; nothing may be read or written."""
-
-    slug, title, status, code = (
-        "store-refused",
-        "The store belongs to another version or key, or forgets",
-        503,
-        20503,
-    )
-    retry_after = 60
-
-
 class Section:
     """What every use of one Service's data goes through. Every key starts with the anchor, and lives in its slot."""
 
-    cut_over = Channel(0)
+    cut_over = NO_CHANNEL
     """The channels for which this store has become the backend in place of the configured upstreams."""
 
     _script = staticmethod(script)

@@ -10,20 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from service.domain.errors import BinderyError
+from service.domain.errors import BackendSwitched
 from service.domain.record import Channel
 from service.redis import ReplyError
 from service.store.scripts import depends_on_backend, guarded
 from service.store.section import Argument, Run, Section, as_ours
 
 _TRIES = 3
-
-
-class BackendSwitched(BinderyError):
-    """The Service's bindings are kept elsewhere since; what was begun for the former backend has not been written."""
-
-    slug, title, status, code = "backend-switched", "The Service has just been switched to another backend", 503, 20503
-    retry_after = 1
 
 
 class _Belief(bytes):

@@ -12,9 +12,9 @@ from typing import ParamSpec, TypeVar
 import msgspec
 
 from service.backends.twilio import ChatBinding as Foreign
+from service.domain.errors import BackendSwitched
 from service.domain.record import Channel, Record
 from service.domain.sids import BindingSid, is_sid, user_sid
-from service.store.switched import BackendSwitched
 from service.usecases.paging import Page, Position, scan_page, slice_page
 from service.usecases.service import Service
 from service.usecases.upstream import chat as chat_at_upstream

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.store.section import StoreRefused
+from service.domain.errors import StoreRefused
 from tests.e2e.compatible.deployment import serving, settings_of
 from tests.e2e.native.callers import Native, problem_of
 from tests.servers.valkey import ValkeyServer

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from service.domain.errors import BinderyError, StoreUnavailable
+from service.domain.errors import BinderyError, StoreRefused, StoreUnavailable
 from service.redis import connect
-from service.store.section import SCHEMA, Section, StoreRefused
+from service.store.section import SCHEMA, Section
 from tests.integration.store.desk import KEY, Desk
 from tests.servers.valkey import ValkeyServer
 

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 
 from service.bootstrap import runtime
 from service.cli import main
+from service.domain.errors import BackendSwitched
 from service.domain.jobs import Lane, Ledger
 from service.domain.record import Channel, State
 from service.settings import load
 from service.store.scripts import script
-from service.store.switched import BackendSwitched
 from service.usecases import chat_bindings, notify_bindings
 from service.usecases.ending import log_out
 from service.usecases.looking_up import look_up
