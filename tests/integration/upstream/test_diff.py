@@ -113,7 +113,7 @@ async def test_a_random_history_with_faults_ends_without_a_difference(
     done = await diff(valkey, proxy, tmp_path)
     assert (done.exit_code, done.output) == (0, ""), done.exception
     assert len(await pair.bindings()) > 100
-    assert sum(proxy.faults.values()) > 20
+    assert sum(proxy.faults.values()) > 5
 
 
 @pytest.mark.proof
@@ -126,4 +126,4 @@ async def test_ten_thousand_devices_end_without_a_difference(
     done = await diff(valkey, proxy, tmp_path)
     assert (done.exit_code, done.output) == (0, ""), done.exception
     assert len(await pair.bindings()) > 3000
-    assert sum(proxy.faults.values()) > 500
+    assert sum(proxy.faults.values()) > 100
