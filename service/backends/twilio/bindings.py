@@ -98,8 +98,19 @@ def read_page(answer: bytes, kind: type[S]) -> BindingList[S]:
     return BindingList(tuple(_mended(binding, kind) for binding in rough.bindings), rough.meta)
 
 
+def _is_no_date(name: str, value: object) -> bool:
+    # Nothing rests on a date alone: without one a binding is as old as can be.
+    if name not in ("date_created", "date_updated"):
+        return False
+    try:
+        msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return True
+    return False
+
+
 def _mended(binding: dict[str, Any], kind: type[S]) -> S:
-    said = {name: value for name, value in binding.items() if value is not None}
+    said = {name: value for name, value in binding.items() if value is not None and not _is_no_date(name, value)}
     lacking = {field.name: "" for field in msgspec.structs.fields(kind) if field.required}
     if lacking.keys() - said:
         said = {**lacking, **said, "binding_type": ""}

@@ -59,3 +59,17 @@ async def test_of_chat(foreign: Foreign, valkey: ValkeyServer, tmp_path: Path, f
         assert await chat_walk_step(service, service.chat_upstream) == 0
     done = await said(environ, "import")
     assert "        1  new\n" in done.stdout, done.output
+
+
+@pytest.mark.parametrize("date", ["soon", "Thu, 01 Jan 2026 00:00:00 +0000", 0])
+async def test_a_date_that_cannot_be_read_is_none(
+    foreign: Foreign, valkey: ValkeyServer, tmp_path: Path, date: object
+) -> None:
+    """The binding is taken for one from long ago, and taken over like others."""
+    foreign.put_notify("alice", "token")
+    foreign.put_chat("alice", "endpoint")
+    foreign.notify[0]["date_updated"] = foreign.chat[0]["date_created"] = date
+    valkey.call("FLUSHALL")
+    environ = {**environment(valkey.url, foreign.url), "BINDERY_CHAT_UPSTREAM_URL": foreign.url}
+    done = await said({**environ, "BINDERY_DATA_DIR": str(tmp_path)}, "import")
+    assert (done.exit_code, done.stdout) == (0, "        2  new\n"), done.output
