@@ -10,6 +10,7 @@ import click
 from service.backends.twilio import UpstreamError
 from service.bootstrap import runtime
 from service.cli.difference_table import print_differences
+from service.cli.finite import FiniteRange
 from service.cli.local import local_settings
 from service.cli.wanted_service import service_named
 from service.domain.errors import BinderyError
@@ -26,7 +27,13 @@ _CHANNELS = {"notify": Channel.NOTIFY, "chat": Channel.CHAT}
 @click.option("--only", type=click.Choice(list(_CHANNELS)), help="Bindings of one kind alone.")
 @click.option("--undo", "back", is_flag=True, help="Go back to the upstreams, and bring them up to date.")
 @click.option("--force", is_flag=True, help="Even if the two sides differ, or cannot be compared.")
-@click.option("--settle", default=60.0, show_default=True, help="Seconds to wait at most until nothing is owed.")
+@click.option(
+    "--settle",
+    type=FiniteRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait at most until nothing is owed.",
+)
 def command(name: str, only: str | None, back: bool, force: bool, settle: float) -> None:
     """Keep SERVICE's bindings in this store instead of at its upstreams.
 

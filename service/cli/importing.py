@@ -13,6 +13,7 @@ import click
 
 from service.backends.twilio import UpstreamError
 from service.bootstrap import runtime
+from service.cli.finite import FiniteRange
 from service.cli.local import local_settings
 from service.cli.wanted_service import service_named
 from service.domain.archive import UnreadableLine
@@ -46,7 +47,7 @@ _LOST = ("full", "collision", "future", UNREADABLE)
 @click.option("--service", "wanted", metavar="NAME", help="The Service: its SID or name; the first by default.")
 @click.option("--only", type=click.Choice(["notify", "chat"]), help="Bindings of one upstream alone.")
 @click.option("--dry-run", is_flag=True, help="Change nothing.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many a second.")
+@click.option("--rate", type=FiniteRange(min=0, min_open=True), help="At most so many a second.")
 def command(file: Path | None, wanted: str | None, only: str | None, dry_run: bool, rate: float | None) -> None:
     """Take over all bindings of a Service's upstreams, or registrations from FILE, which `bindery export` has written.
 

@@ -36,6 +36,15 @@ def test_a_token_of_an_impossible_identity_is_refused(identity: str, environ: di
     assert "--identity" in refused.output
 
 
+@pytest.mark.parametrize("words", [("cutover", "shop", "--settle"), ("import", "--rate")])
+@pytest.mark.parametrize("number", ["nan", "inf", "-1"])
+def test_numbers_are_ones_to_count_with(words: tuple[str, ...], number: str, environ: dict[str, str]) -> None:
+    """Who waits for as long as `nan` waits for ever."""
+    refused = run(*words, number, environ=environ)
+    assert refused.exit_code == 2
+    assert words[-1] in refused.output
+
+
 def test_a_token_needs_no_files_of_the_stores(environ: dict[str, str]) -> None:
     """It is made where the store's certificates are not; who connects is told that they are missing."""
     there = {**environ, "BINDERY_REDIS_URL": "rediss://h?ssl_ca_certs=/nowhere/ca.crt"}
