@@ -30,7 +30,7 @@ test: $(DEV_STAMP) ## run the test suite, four files at a time
 	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 slow: $(DEPLOY_STAMP) ## run the slow tests: processes under fault, benchmarks in small, the image and the chart
-	@$(BIN)/python -m pytest -m "slow and not proof" $(SLOW)
+	@$(BIN)/python -m pytest -m "slow and not proof" -o faulthandler_timeout=1800 $(SLOW)
 
 lint: $(DEPLOY_STAMP) ## format, lint, types, import rules and the README's table of settings, without changing anything
 	@$(BIN)/ruff format --check $(CODE)

@@ -10,6 +10,7 @@ import click
 from service.backends.twilio import UpstreamError
 from service.bootstrap import runtime
 from service.cli.difference_table import print_differences
+from service.cli.finite import FiniteRange
 from service.cli.local import local_settings
 from service.cli.wanted_service import service_named
 from service.domain.errors import BinderyError
@@ -20,7 +21,11 @@ from service.usecases.comparing import settled
 @click.command("diff", short_help="Compare a Service with its upstreams, both ways.")
 @click.option("--service", "wanted", metavar="NAME", help="The Service: its SID or name; the first by default.")
 @click.option(
-    "--settle", default=60.0, show_default=True, help="Seconds to wait first, at most, until nothing is owed."
+    "--settle",
+    type=FiniteRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait first, at most, until nothing is owed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(wanted: str | None, settle: float, as_json: bool) -> None:

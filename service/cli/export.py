@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,23 +44,40 @@ def command(file: Path, wanted: str | None) -> None:
 async def _run(path: Path, wanted: str | None) -> tuple[int, int]:
     async with runtime(local_settings()) as running:
         service = service_named(running.directory, wanted)
-        if str(path) == "-":
-            lines = await _write(service, sys.stdout.buffer)
-        else:
-            # Beside the file and then in its place: it is whole or it is not there.
-            beside = path.with_name(path.name + ".part")
-            # Anew: what lies there may be somebody else's to read.
-            beside.unlink(missing_ok=True)
-            try:
-                with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    lines = await _write(service, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                beside.replace(path)
-            except BaseException:
-                beside.unlink(missing_ok=True)
-                raise
+        with _target(path) as file:
+            lines = await _write(service, file)
         return lines, await settled(service, 0.0)
+
+
+@contextmanager
+def _target(path: Path) -> Iterator[BinaryIO]:
+    if str(path) == "-":
+        yield sys.stdout.buffer
+    elif path.exists() and not path.is_file():
+        # A pipe, or a device: nothing is to take its place.
+        with path.open("wb") as file:
+            yield file
+    else:
+        with _whole(path.resolve()) as file:
+            yield file
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    # Beside the file and then in its place: it is whole or it is not there.
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # Anew: what lies there may be somebody else's to read.
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 async def _write(service: Service, file: BinaryIO) -> int:

@@ -105,7 +105,7 @@ Line: TypeAlias = Head | RegistrationLine | ChatLine
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 encode_line = msgspec.json.Encoder().encode
 
-_QUOTED = re.compile(r" '.*'| \".*\"|(?<=unknown field) `.*`(?= - at|$)", re.DOTALL)
+_QUOTED = re.compile(r"""(?<!regex) (?:'.*'|".*")|(?<=unknown field) `.*?`(?=(?: - at `\$\.chat`)?$)""", re.DOTALL)
 """What msgspec repeats of a line: a value, or the name of a field; an address, if it is in the wrong place."""
 
 
@@ -120,7 +120,7 @@ def decode_line(raw: bytes, number: int) -> Line:
     except msgspec.ValidationError as error:
         # Its text names the field and the rule. From None: a cause would quote the line.
         raise UnreadableLine(f"line {number}: {_QUOTED.sub('', str(error))}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UnreadableLine(f"line {number}: not a JSON object") from None
     if not isinstance(line, Head) and any(len(part) > limits.PART_BYTES for part in _parts(line)):
         raise UnreadableLine(f"line {number}: longer than a registration can be")

@@ -118,7 +118,7 @@ class UpstreamVariables(OperatingVariables, frozen=True, kw_only=True):
         Var(
             "BINDERY_UPSTREAM_CONNECTIONS",
             rules.integer(1, 1000),
-            "Requests that a process may have under way for a Service",
+            "Requests that a process may have under way at an upstream of a Service",
             "16",
         ),
     ]

@@ -65,18 +65,18 @@ class Section:
             StoreFull: the store refuses writes for want of memory or disk.
         """
         left = None if self._opened else await self._open_in_time()
-        try:
-            return await self._run(name, args, left)
-        except ReplyError as error:
-            if error.code != "NOANCHOR":
-                raise _translated(error) from None
-        # The store was emptied under us. The script wrote nothing; make the anchor and run it again.
-        self._opened = False
-        left = await self._open_in_time()
-        try:
-            return await self._run(name, args, left)
-        except ReplyError as error:
-            raise _translated(error) from None
+        openings = 0
+        while True:
+            try:
+                return await self._run(name, args, left)
+            except ReplyError as error:
+                # Twice: another's opening, joined here, may have looked before the store was emptied.
+                if error.code != "NOANCHOR" or openings == 2:
+                    raise _translated(error) from None
+            # The store was emptied under us. The script wrote nothing; make the anchor and run it again.
+            self._opened = False
+            left = await self._open_in_time()
+            openings += 1
 
     def bound(self, channel: Channel, *, here: bool) -> Run:  # noqa: ARG002  # of use where there is an upstream
         """How transactions are run that are right only while a channel's bindings are kept here, or at an upstream."""

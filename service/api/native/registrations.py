@@ -166,7 +166,8 @@ async def delete_by_device(request: NativeRequest) -> None:
 async def delete_by_id(request: NativeRequest, registration_id: FromPath[str]) -> None:
     """Turn push off for one registration. Idempotent; not a logout, so that it may register again at once.
 
-    Who was told by a provider that the address is dead names the time of that: 412 if its device has registered since.
+    Who was told by a provider that the address is dead names the time of that: 412 if its device has registered since,
+    or may have.
     """
     caller_of(request)
     found = service_of(request, parameters=("unless_seen_since",))

@@ -6,7 +6,7 @@ What it may leave out or set to null is optional here; what it shows besides is 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -14,6 +14,9 @@ from service.backends.twilio.errors import OutcomeUnknown
 
 T = TypeVar("T")
 B = TypeVar("B")
+
+Date: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""RFC 3339. Without an offset it would be taken for the time of wherever the process is."""
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -27,8 +30,8 @@ class NotifyBinding(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] | None = None
     credential_sid: str | None = None
     notification_protocol_version: str | None = None
-    date_created: datetime | None = None
-    date_updated: datetime | None = None
+    date_created: Date | None = None
+    date_updated: Date | None = None
 
 
 class ChatBinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +43,8 @@ class ChatBinding(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     credential_sid: str | None = None
     message_types: tuple[str, ...] | None = None
-    date_created: datetime | None = None
-    date_updated: datetime | None = None
+    date_created: Date | None = None
+    date_updated: Date | None = None
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -103,7 +106,7 @@ def _is_no_date(name: str, value: object) -> bool:
     if name not in ("date_created", "date_updated"):
         return False
     try:
-        msgspec.convert(value, datetime)
+        msgspec.convert(value, Date)
     except msgspec.ValidationError:
         return True
     return False

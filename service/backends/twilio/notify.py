@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.backends.twilio.account import Account, Attempt
-from service.backends.twilio.bindings import NotifyBinding, read
+from service.backends.twilio.bindings import NotifyBinding, read_one
 from service.backends.twilio.pages import query
 from service.backends.twilio.resource import Bindings
 
@@ -40,4 +40,4 @@ class NotifyBindings(Bindings[NotifyBinding]):
         answer = await self.account.request(
             "POST", self._path, operation="create", body=query(form), attempt=attempt, hidden=(address,)
         )
-        return read(answer, NotifyBinding)
+        return read_one(answer, NotifyBinding)

@@ -48,7 +48,7 @@ def _identities(archive: BinaryIO) -> Iterator[str]:
     while raw := archive.readline(LONGEST_LINE):
         try:
             line = _decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue  # told of when it is its turn
         if line.line == "registration" and line.notify:
             yield line.identity

@@ -10,6 +10,7 @@ import structlog
 from service.backends.twilio import Attempt, ChatBinding, OutcomeUnknown, Refused, Unlisted, UpstreamError
 from service.domain.judging import Judgement, Listed, judge
 from service.domain.record import Record
+from service.domain.sids import BindingSid
 from service.usecases.service import Service
 from service.usecases.upstream.channels import ChatUpstream
 
@@ -138,7 +139,9 @@ async def delete_unwanted(upstream: ChatUpstream, judgements: Sequence[Judgement
     Raises:
         UpstreamError: not all of it; listing again shows what is left.
     """
-    unwanted = [judgement.binding.sid for judgement in judgements if not judgement.kept]
+    sids = (judgement.binding.sid for judgement in judgements if not judgement.kept)
+    # What is no SID would be a path of its own.
+    unwanted = [sid for sid in sids if BindingSid.parse(sid)]
     for sid in unwanted:
         await upstream.bindings.delete(sid, attempt)
     return len(unwanted)

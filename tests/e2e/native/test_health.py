@@ -1,5 +1,6 @@
 """Probes, the version, and the OpenAPI document with its page."""
 
+import asyncio
 import re
 import time
 from typing import Any
@@ -52,6 +53,21 @@ async def test_a_queue_that_is_away(environ: dict[str, str]) -> None:
             checks = {"store": "ok", "queue": "unreachable"}
             assert (ready.status_code, ready.json()) == (200, {"ready": True, "checks": checks})
             assert (await native.register()).status_code == 202
+
+
+async def test_a_queue_that_says_nothing(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks whether an API is ready, and waits for a second, need not wait for what it can do without."""
+    monkeypatch.setattr("service.readiness._SECONDS", 60)
+    with ValkeyServer() as queue:
+        settings = settings_of(environ, BINDERY_QUEUE_URL=queue.url, BINDERY_REDIS_TIMEOUT="30")
+        async with serving(settings) as api:
+            queue.pause()
+            try:
+                async with asyncio.timeout(15):
+                    ready = await Native(api).client.get("/readyz")
+            finally:
+                queue.resume()
+            assert (ready.status_code, ready.json()["checks"]["queue"]) == (200, "unreachable")
 
 
 async def test_the_document_and_its_page(native: Native) -> None:

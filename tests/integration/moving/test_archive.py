@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import stat
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -228,8 +229,22 @@ async def test_an_export_that_fails_leaves_nothing(
     environ = {**environment(old.url), "BINDERY_DATA_DIR": str(tmp_path / "data")}
     done = await asyncio.to_thread(CliRunner().invoke, main, ["export", str(tmp_path / "all")], env=environ)
     assert done.exit_code == 1, done.output
-    assert not (tmp_path / "all.part").exists()
-    assert not (tmp_path / "all").exists()
+    assert names_in(tmp_path) == []
+
+
+async def test_an_export_into_a_pipe_goes_through_it(here: Bench, old: ValkeyServer, tmp_path: Path) -> None:
+    """To be encrypted, say, without a file of it ever being there."""
+    await bind(here, "alice", "token-1")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    environ = {**environment(old.url), "BINDERY_DATA_DIR": str(tmp_path / "data")}
+    done, read = await asyncio.gather(
+        asyncio.to_thread(CliRunner().invoke, main, ["export", str(pipe)], env=environ),
+        asyncio.to_thread(pipe.read_bytes),
+    )
+    assert done.exit_code == 0, done.output
+    assert read == await archive(here)
+    assert names_in(tmp_path) == ["pipe"]
 
 
 async def test_a_version_of_a_time_to_come_is_not_taken(here: Bench, there: Bench) -> None:
@@ -240,12 +255,17 @@ async def test_a_version_of_a_time_to_come_is_not_taken(here: Bench, there: Benc
     assert await restored(there, lines) == {Restored.FUTURE: 1}
 
 
+def names_in(directory: Path) -> list[str]:
+    """What files there are."""
+    return sorted(path.name for path in directory.iterdir() if not path.is_dir())
+
+
 async def test_the_commands(here: Bench, old: ValkeyServer, new: ValkeyServer, tmp_path: Path) -> None:
     """`bindery export` writes a file for its owner alone; `bindery import` reads it and counts, and quotes nothing."""
     await fill(here)
     first, second = tmp_path / "first.ndjson", tmp_path / "second.ndjson"
     # What an export that was killed, or somebody else, has left in its way.
-    (tmp_path / "first.ndjson.part").touch(mode=0o644)
+    (tmp_path / f"first.ndjson.{os.getpid()}.part").touch(mode=0o644)
 
     async def run(server: ValkeyServer, *words: str) -> Result:
         return await asyncio.to_thread(

@@ -19,6 +19,8 @@ from tests.integration.workers.bench import Bench
         (b'{"line":"bindery","form":2,"service":"x","key":"y"}\n', "form 2"),
         (b'{"line":"bindery","service":"x","key":"y"}\nnot json\n', "line 2: not a JSON object"),
         (b'{"line":"bindery","service":"x","key":"y"}\n{"line":"registration","sid":"BS12"}\n', "line 2"),
+        (b'{"line":"bindery","service":"x","key":"y"}\n' + b'{"x":' * 9000 + b"1" + b"}" * 9000 + b"\n", "line 2"),
+        (b'{"line":"bindery","service":"x","key":"y","z":' + b"[" * 9000 + b"]" * 9000 + b"}\n", "line 1"),
         (b'{"line":"bindery","service":"x","key":"y"}\n{"line":"bindery","service":"x","key":"y"}\n', "a second head"),
     ],
 )
@@ -33,6 +35,8 @@ async def test_a_faulty_line_is_named(there: Bench, lines: bytes, fault: str) ->
     [
         (b'"binding_type":"+1555 \'0100\'"', r"line 2: Invalid enum value - at `\$.binding_type`$"),
         (b'"+15550100":1', "line 2: Object contains unknown field$"),
+        (b'"chat":{"+15550100":1}', r"line 2: Object contains unknown field - at `\$.chat`$"),
+        (b'"sid":"+15550100"', r"line 2: Expected `str` matching regex '.*' - at `\$.sid`$"),
         (b'"line":"+15550100"', r"line 2: Invalid value - at `\$.line`$"),
         (b'"address":15550100', r"line 2: Expected `str`, got `int` - at `\$.address`$"),
     ],

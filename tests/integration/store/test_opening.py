@@ -11,6 +11,7 @@ from service.redis import connect
 from service.store.section import SCHEMA, Section
 from tests.integration.store.desk import KEY, Desk
 from tests.servers.valkey import ValkeyServer
+from tests.waiting import eventually
 
 
 async def test_another_fingerprint_key_is_refused(desk: Desk) -> None:
@@ -80,6 +81,32 @@ async def test_it_is_made_again_once_for_all_who_find_it_empty(desk: Desk, monke
     await asyncio.gather(*(desk.login(f"user-{n}", f"token-{n}") for n in range(50)))
     assert looks == 1
     assert await desk.desired("user-49") == {"token-49"}
+
+
+async def test_an_opening_that_had_looked_before_does_not_count(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe finds the anchor, then the store is emptied: who joins the probe's opening is not refused for it."""
+    await desk.login("alice", "token")
+    look, looked, go_on = desk.section.look, asyncio.Event(), asyncio.Event()
+
+    async def slow() -> bool:
+        found = await look()
+        looked.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(desk.section, "look", slow)
+    probe = asyncio.create_task(desk.section.open())
+    await looked.wait()
+    await desk.redis.command("DEL", desk.section.anchor, key=desk.section.anchor)
+    login = asyncio.create_task(desk.login("bob", "token-2"))
+
+    async def joined() -> bool:
+        return not desk.section.opened
+
+    await eventually(joined)
+    go_on.set()
+    await asyncio.gather(probe, login)
+    assert await desk.desired("bob") == {"token-2"}
 
 
 async def test_a_record_of_another_layout_is_never_overwritten(desk: Desk) -> None:

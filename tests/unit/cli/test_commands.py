@@ -36,7 +36,7 @@ def test_a_token_of_an_impossible_identity_is_refused(identity: str, environ: di
     assert "--identity" in refused.output
 
 
-@pytest.mark.parametrize("words", [("cutover", "shop", "--settle"), ("import", "--rate")])
+@pytest.mark.parametrize("words", [("cutover", "shop", "--settle"), ("diff", "--settle"), ("import", "--rate")])
 @pytest.mark.parametrize("number", ["nan", "inf", "-1"])
 def test_numbers_are_ones_to_count_with(words: tuple[str, ...], number: str, environ: dict[str, str]) -> None:
     """Who waits for as long as `nan` waits for ever."""
