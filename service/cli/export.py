@@ -75,9 +75,9 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
+    finally:
+        # The half of one that failed; a whole one is in its place by now.
         beside.unlink(missing_ok=True)
-        raise
 
 
 async def _write(service: Service, file: BinaryIO) -> int:
